@@ -1,0 +1,142 @@
+//! The cache of this machine: where it lies, how large it may grow. What it keeps is the library's business.
+
+use crate::session::{self, Session};
+use crate::trouble::{Result, Trouble};
+use granular::config::Settings;
+use granular::store::local::{GcLimit, LocalStore};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// How large the cache may grow where no setting says otherwise: 10 GiB.
+pub(crate) const USUAL_SIZE: u64 = 10 << 30;
+
+/// The cache of this machine.
+pub(crate) struct Cache {
+    /// What is kept.
+    pub(crate) store: LocalStore,
+    /// Where it lies.
+    pub(crate) dir: PathBuf,
+    /// How large it may grow, in bytes.
+    pub(crate) max_size: u64,
+}
+
+/// The cache that flags, variables and settings name, or the platform's. `None`, after a warning, where there is no place for one.
+pub(crate) fn open(session: &Session, settings: &Settings) -> Result<Option<Cache>> {
+    let Some(dir) =
+        named(session).or_else(|| settings.cache_dir.clone()).or_else(|| usual(&session.env))
+    else {
+        session.shell.warn(
+            "there is no place for a cache, since HOME is not set: nothing is restored and nothing is kept \
+             (GRANULAR_CACHE_DIR can name a place)",
+        );
+        return Ok(None);
+    };
+    if named(session).is_some() && dir.exists() && !dir.is_dir() {
+        let message = format!("the cache cannot lie in `{}`: it is not a directory", dir.display());
+        return Err(Trouble::usage(message));
+    }
+    let max_size = settings.cache_size.unwrap_or(USUAL_SIZE);
+    Ok(Some(Cache { store: LocalStore::open(&dir), dir, max_size }))
+}
+
+/// The same where nothing can be done without a cache.
+pub(crate) fn needed(session: &Session) -> Result<Cache> {
+    open(session, &session.settings()?)?.ok_or_else(|| Trouble::Environment {
+        message: "there is no cache".to_owned(),
+        help: Some("name its directory with --cache-dir or GRANULAR_CACHE_DIR".to_owned()),
+    })
+}
+
+/// At the end of a build: notes what was saved, and shrinks the cache if it has outgrown its limit. Trouble with it is worth
+/// a warning only.
+pub(crate) fn tidy(session: &Session, cache: &Cache) {
+    let saved = cache.store.bytes_saved();
+    if saved == 0 {
+        return;
+    }
+    cache.store.note_saved(saved);
+    if !cache.store.is_gc_due(cache.max_size) {
+        return;
+    }
+    // Somewhat below the limit, so that not every build from now on has to do it again.
+    let limit = GcLimit { max_size: Some(cache.max_size / 10 * 9), max_age: None };
+    if let Err(error) = cache.store.gc(limit, false) {
+        session.shell.warn(&format!("the cache could not be shrunk: {error}"));
+    }
+}
+
+/// What the flag or the variable names; relative to the current directory.
+fn named(session: &Session) -> Option<PathBuf> {
+    let variable = || session::path(&session.env, "GRANULAR_CACHE_DIR");
+    session.common.cache_dir.clone().or_else(variable).map(|dir| session.dir.join(dir))
+}
+
+/// The platform's place for caches, in a directory of our name.
+fn usual(env: &BTreeMap<OsString, OsString>) -> Option<PathBuf> {
+    let home = || session::path(env, "HOME").filter(|home| home.is_absolute());
+    let caches = if cfg!(windows) {
+        session::path(env, "LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        home().map(|home| home.join("Library").join("Caches"))
+    } else {
+        let named = session::path(env, "XDG_CACHE_HOME").filter(|dir| dir.is_absolute());
+        named.or_else(|| home().map(|home| home.join(".cache")))
+    };
+    caches.map(|caches| caches.join("granular"))
+}
+
+/// How messages call the cache's directory.
+pub(crate) fn shown(dir: &Path) -> String {
+    crate::wording::one_line(&dir.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Common;
+    use crate::shell::{Shell, Verbosity};
+
+    fn session(cache_dir: Option<&str>, env: &[(&str, &str)]) -> Session {
+        Session {
+            shell: Shell { verbosity: Verbosity::Quiet },
+            common: Common { cache_dir: cache_dir.map(PathBuf::from), ..Common::default() },
+            env: env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            dir: "/here".into(),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_usual_place_follows_the_platform() {
+        let usual = |env: &[(&str, &str)]| usual(&session(None, env).env);
+        assert_eq!(usual(&[("HOME", "/home/me")]), Some("/home/me/.cache/granular".into()));
+        assert_eq!(usual(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/c")]), Some("/c/granular".into()));
+        assert_eq!(
+            usual(&[("HOME", "/h"), ("XDG_CACHE_HOME", "c")]),
+            Some("/h/.cache/granular".into())
+        );
+        assert_eq!(usual(&[("HOME", "")]), None);
+        assert_eq!(usual(&[]), None);
+    }
+
+    #[test]
+    fn the_flag_is_stronger_than_the_variable() {
+        let env = [("GRANULAR_CACHE_DIR", "theirs")];
+        assert_eq!(named(&session(Some("mine"), &env)), Some("/here/mine".into()));
+        assert_eq!(named(&session(None, &env)), Some("/here/theirs".into()));
+        assert_eq!(named(&session(None, &[("GRANULAR_CACHE_DIR", "")])), None);
+    }
+
+    #[test]
+    fn without_any_place_there_is_no_cache_and_no_failure() {
+        assert!(open(&session(None, &[]), &Settings::default()).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_place_that_was_named_and_cannot_be_is_refused() {
+        let file = std::env::current_exe().unwrap();
+        let trouble = open(&session(file.to_str(), &[]), &Settings::default()).err().unwrap();
+        assert!(matches!(trouble, Trouble::Usage { .. }));
+    }
+}

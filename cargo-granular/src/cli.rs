@@ -1,0 +1,968 @@
+//! What can be asked on the command line. The doc comments are the help that users read.
+
+use crate::quantity;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use clap_cargo::style;
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Parser, Debug)]
+#[command(name = "cargo", bin_name = "cargo", styles = style::CLAP_STYLING)]
+enum Cargo {
+    Granular(Arguments),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo granular build               Bring every step of this package up to date
+  cargo granular build --workspace   The same for the whole workspace
+  cargo granular build api -n        Say what it would do for one step, and why
+  cargo granular explain api         Say why a step runs, and where its result came from";
+
+const MORE: &str = "\
+Examples:
+  cargo granular build               Bring every step of this package up to date
+  cargo granular build --workspace   The same for the whole workspace
+  cargo granular build api -n        Say what it would do for one step, and why
+  cargo granular explain api         Say why a step runs, and where its result came from
+
+Steps are declared in `[package.metadata.granular]` and `[workspace.metadata.granular]` of
+Cargo.toml. The full name of a step is `package#step`, or `#step` for one of the workspace;
+quote such a name, since `#` begins a comment in a shell.
+
+Environment:
+  GRANULAR_CACHE_DIR   The directory of the cache, as --cache-dir
+  CARGO                The cargo that is asked for the workspace
+  CARGO_TARGET_DIR, CARGO_BUILD_JOBS, CARGO_NET_OFFLINE, CARGO_TERM_COLOR, CARGO_TERM_QUIET,
+  CARGO_TERM_VERBOSE, CARGO_TERM_PROGRESS_WHEN, NO_COLOR, CLICOLOR_FORCE, CI
+                       As in Cargo
+
+Exit codes:
+  0    Done, also when the cache misbehaved
+  1    A step failed, or verify or reproduce found a difference
+  2    A mistake in the configuration or in the usage; nothing has run
+  3    The environment: a tool is missing, the workspace cannot be written, a disk is full
+  130  Interrupted; what was finished is kept";
+
+/// Cargo for the rest of the monorepo: brings declared build steps up to date beside your crates
+///
+/// Steps that Cargo does not know (go build, protoc, a bundler, an integration test) are declared
+/// in Cargo.toml. What has not changed is left alone, what was built before is restored, and the
+/// rest runs in parallel, in order.
+#[derive(clap::Args, Debug)]
+#[command(version, after_help = EXAMPLES, after_long_help = MORE)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// What is asked for.
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Bring steps up to date: leave them alone, restore them, or run them
+    #[command(
+        visible_alias = "b",
+        after_help = "\
+Examples:
+  cargo granular build                Every step of this package that is neither a test nor on request
+  cargo granular build api '#models'  Two steps and all that they need
+  cargo granular build -p web -j 2    The steps of one package, at most two at once
+  cargo granular build --dry-run      Say what it would do, and why"
+    )]
+    Build(BringUp),
+    /// Bring test steps up to date: a test that passed with the same inputs does not run again
+    #[command(
+        visible_alias = "t",
+        after_help = "\
+Examples:
+  cargo granular test                 Every test step of this package
+  cargo granular test --force         Run them again although nothing has changed"
+    )]
+    Test(BringUp),
+    /// List the steps
+    List(List),
+    /// Show which step needs which
+    #[command(after_help = "\
+Examples:
+  cargo granular graph | dot -Tsvg > steps.svg
+  cargo granular graph --format mermaid api")]
+    Graph(Graph),
+    /// Say why a step would run, and where its last result came from
+    #[command(after_help = "\
+Examples:
+  cargo granular explain api
+  diff <(cargo granular explain api --fingerprint) other-machine.txt")]
+    Explain(Explain),
+    /// Show the hit rate, the time saved and the slowest steps of this checkout
+    Stats(Stats),
+    /// Remove what was used least recently from the cache
+    #[command(after_help = "\
+Examples:
+  cargo granular gc                    Shrink the cache to its usual limit
+  cargo granular gc --max-age 30d      Remove what was not used for 30 days
+  cargo granular gc --max-size 0       Remove everything")]
+    Gc(Gc),
+    /// Remove what steps have left in this checkout
+    ///
+    /// Without STEPS and packages the rest of this checkout's state goes as well: logs, history,
+    /// and what steps have left that are declared no longer. The cache is left alone.
+    Clean(Clean),
+    /// Read back every result in the cache and report what is damaged
+    Verify(Verify),
+    /// Run a step twice and compare what it leaves
+    Reproduce(Reproduce),
+}
+
+/// Flags that every command takes.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Common {
+    /// Use verbose output (-vv: also what the steps print)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub(crate) verbose: u8,
+    /// Do not print anything but failures and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Coloring
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub(crate) color: Option<clap::ColorChoice>,
+    /// Directory of the cache [default: that of the platform]
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// Directory for all generated artifacts, as in Cargo
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    pub(crate) target_dir: Option<PathBuf>,
+    /// Path to Cargo.toml
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Manifest Options")]
+    pub(crate) manifest_path: Option<PathBuf>,
+    /// Assert that `Cargo.lock` will remain unchanged
+    #[arg(long, global = true, help_heading = "Manifest Options")]
+    pub(crate) locked: bool,
+    /// Run without accessing the network
+    #[arg(long, global = true, help_heading = "Manifest Options")]
+    pub(crate) offline: bool,
+    /// Equivalent to specifying both --locked and --offline
+    #[arg(long, global = true, help_heading = "Manifest Options")]
+    pub(crate) frozen: bool,
+}
+
+/// Flags that say which packages are meant.
+#[derive(clap::Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Package Selection")]
+pub(crate) struct Packages {
+    /// Package whose steps are meant; may be a pattern, may be repeated
+    #[arg(short, long, value_name = "SPEC")]
+    pub(crate) package: Vec<String>,
+    /// All packages of the workspace, and its own steps
+    #[arg(long, alias = "all")]
+    pub(crate) workspace: bool,
+    /// Leave a package out; may be a pattern, may be repeated
+    #[arg(long, value_name = "SPEC", requires = "workspace")]
+    pub(crate) exclude: Vec<String>,
+}
+
+/// How an answer is written.
+#[derive(clap::Args, Clone, Copy, Debug, Default)]
+pub(crate) struct Format {
+    /// What is written to standard output
+    #[arg(long, value_name = "FMT", default_value = "human")]
+    pub(crate) message_format: MessageFormat,
+}
+
+/// The forms of an answer.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum MessageFormat {
+    /// For people
+    #[default]
+    Human,
+    /// For programs: one JSON object a line
+    Json,
+}
+
+/// `build` and `test`.
+#[derive(clap::Args, Debug, Default)]
+pub(crate) struct BringUp {
+    /// Steps: `step`, `package#step`, `#step` (of the workspace), or patterns of them
+    #[arg(value_name = "STEPS")]
+    pub(crate) steps: Vec<String>,
+    /// Say what would be done, and why, without doing it
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+    /// Run what was asked for again although it is up to date
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Go on with what does not depend on a failed step
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+    /// Number of steps at once; -N for that many fewer than processors, `default` for all of them
+    #[arg(short, long, value_name = "N", allow_hyphen_values = true, value_parser = Jobs::parse)]
+    pub(crate) jobs: Option<Jobs>,
+    /// Neither restore from the cache nor save to it
+    #[arg(long, conflicts_with = "cache_dir")]
+    pub(crate) no_cache: bool,
+    #[command(flatten)]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) packages: Packages,
+}
+
+/// `list`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) packages: Packages,
+}
+
+/// `graph`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Graph {
+    /// Steps to begin from, with all that they need [default: all]
+    #[arg(value_name = "STEPS")]
+    pub(crate) steps: Vec<String>,
+    /// Language of the graph
+    #[arg(long, value_name = "FMT", default_value = "dot")]
+    pub(crate) format: GraphFormat,
+    #[command(flatten)]
+    pub(crate) packages: Packages,
+}
+
+/// The languages of a graph.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum GraphFormat {
+    /// For Graphviz
+    Dot,
+    /// For Markdown on many sites
+    Mermaid,
+    /// For programs
+    Json,
+}
+
+/// `explain`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Explain {
+    /// The step; with a matrix, each of its actions is explained
+    #[arg(value_name = "STEP")]
+    pub(crate) step: String,
+    /// Print the fingerprint: everything that may change what the step leaves
+    #[arg(long)]
+    pub(crate) fingerprint: bool,
+    #[command(flatten)]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) packages: Packages,
+}
+
+/// `stats`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Stats {
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+/// `gc`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Gc {
+    /// Size to shrink to: `10GiB`, `500MB` [default: the setting `cache-size`, or 10GiB]
+    #[arg(long, value_name = "SIZE", value_parser = quantity::parse_size)]
+    pub(crate) max_size: Option<u64>,
+    /// Remove what was not used for so long: `30d`, `12h`
+    #[arg(long, value_name = "AGE", value_parser = quantity::parse_age)]
+    pub(crate) max_age: Option<Duration>,
+    /// Say what would be removed, without removing it
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+/// `clean`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Clean {
+    /// Steps whose outputs are removed [default: all]
+    #[arg(value_name = "STEPS")]
+    pub(crate) steps: Vec<String>,
+    /// Say what would be removed, without removing it
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) packages: Packages,
+}
+
+/// `verify`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Verify {
+    /// Remove what is damaged
+    #[arg(long)]
+    pub(crate) repair: bool,
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+/// `reproduce`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Reproduce {
+    /// The step; with a matrix, each of its actions is run twice
+    #[arg(value_name = "STEP")]
+    pub(crate) step: String,
+    #[command(flatten)]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) packages: Packages,
+}
+
+/// How many steps may run at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Jobs {
+    /// As many as there are processors.
+    Default,
+    /// So many.
+    Exactly(NonZeroUsize),
+    /// So many fewer than there are processors, but at least one.
+    AllBut(usize),
+}
+
+impl Jobs {
+    /// Reads what Cargo takes for `-j`: a positive or negative number, or `default`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text == "default" {
+            return Ok(Self::Default);
+        }
+        if let Some(less) = text.strip_prefix('-') {
+            let less = less.parse().map_err(|_| not_jobs())?;
+            return if less == 0 { Err(not_jobs()) } else { Ok(Self::AllBut(less)) };
+        }
+        text.parse().map(Self::Exactly).map_err(|_| not_jobs())
+    }
+
+    /// The number on a machine with so many processors; `None` for as many as there are.
+    pub(crate) fn number(self, processors: usize) -> Option<usize> {
+        match self {
+            Self::Default => None,
+            Self::Exactly(number) => Some(number.get()),
+            Self::AllBut(less) => Some(processors.saturating_sub(less).max(1)),
+        }
+    }
+}
+
+fn not_jobs() -> String {
+    "it must be a number other than 0, or `default`".to_owned()
+}
+
+/// The arguments as if Cargo had started us: it puts `granular` in front, a user who starts `cargo-granular` need not.
+pub(crate) fn arguments(mut given: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments = vec![given.next().unwrap_or_else(|| "cargo".into()), "granular".into()];
+    match given.next() {
+        Some(first) if first == "granular" => {}
+        Some(first) => arguments.push(first),
+        None => {}
+    }
+    arguments.extend(given);
+    arguments
+}
+
+/// Reads the arguments. The error may be the help that was asked for.
+pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    set_colour(asked_colour(&arguments));
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    let Cargo::Granular(arguments) =
+        Cargo::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    Ok(arguments)
+}
+
+/// The help that stands in for a command.
+pub(crate) fn help() -> String {
+    let mut command = command();
+    command.build();
+    let granular = command.find_subcommand_mut("granular");
+    granular.map(|command| command.render_help().ansi().to_string()).unwrap_or_default()
+}
+
+/// Lines that are too long are hard to read, however wide the terminal is.
+const WIDTH: usize = 100;
+
+fn command() -> clap::Command {
+    let command = Cargo::command().max_term_width(WIDTH);
+    // What tests see depends on no terminal.
+    if cfg!(test) { command.term_width(WIDTH) } else { command }
+}
+
+/// What is said of colour, looked for before the arguments are read, since reading them may end with a coloured text.
+fn asked_colour(arguments: &[OsString]) -> clap::ColorChoice {
+    let texts: Vec<_> = arguments.iter().filter_map(|text| text.to_str()).collect();
+    let behind = |at: usize| texts.get(at + 1).copied();
+    let flag = texts.iter().enumerate().find_map(|(at, text)| match *text {
+        "--color" => behind(at),
+        text => text.strip_prefix("--color="),
+    });
+    let variable = std::env::var("CARGO_TERM_COLOR").ok();
+    match flag.or(variable.as_deref()) {
+        Some("always") => clap::ColorChoice::Always,
+        Some("never") => clap::ColorChoice::Never,
+        _ => clap::ColorChoice::Auto,
+    }
+}
+
+/// Decides on colour for everything that is written from now on.
+fn set_colour(choice: clap::ColorChoice) {
+    let choice = match choice {
+        clap::ColorChoice::Auto => anstream::ColorChoice::Auto,
+        clap::ColorChoice::Always => anstream::ColorChoice::Always,
+        clap::ColorChoice::Never => anstream::ColorChoice::Never,
+    };
+    choice.write_global();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Arguments, clap::Error> {
+        parse(arguments(line.split(' ').map(OsString::from)))
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cargo::command().debug_assert();
+    }
+
+    #[test]
+    fn it_is_the_same_however_it_is_started() {
+        for line in [
+            "/bin/cargo-granular granular build -v",
+            "cargo-granular build -v",
+            "cargo-granular -v build",
+        ] {
+            let arguments = read(line).unwrap();
+            assert!(matches!(arguments.command, Some(Command::Build(_))), "{line}");
+            assert_eq!(arguments.common.verbose, 1, "{line}");
+        }
+        assert!(read("cargo-granular").unwrap().command.is_none());
+        assert!(read("cargo-granular granular").unwrap().command.is_none());
+    }
+
+    #[test]
+    fn jobs_are_read_as_cargo_reads_them() {
+        let jobs = |line: &str| match read(line).unwrap().command {
+            Some(Command::Build(BringUp { jobs: Some(jobs), .. })) => jobs.number(4),
+            _ => panic!("{line}"),
+        };
+        assert_eq!(jobs("c build -j3"), Some(3));
+        assert_eq!(jobs("c build -j -1"), Some(3));
+        assert_eq!(jobs("c build --jobs -9"), Some(1));
+        assert_eq!(jobs("c build --jobs default"), None);
+        for line in ["c build -j0", "c build -j-0", "c build -jx"] {
+            assert!(read(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        for line in [
+            "c build -q -v",
+            "c build --exclude web",
+            "c gc --max-size big",
+            "c list --dry-run",
+            "c explain",
+        ] {
+            let error = read(line).unwrap_err();
+            assert!(error.use_stderr(), "{line}");
+        }
+        assert!(read("c build --all --exclude web").is_ok());
+    }
+
+    fn help_of(command: &str) -> String {
+        let words: Vec<_> = command.split_whitespace().map(OsString::from).collect();
+        let given =
+            [OsString::from("cargo-granular")].into_iter().chain(words).chain(["-h".into()]);
+        parse(arguments(given)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_help_says_what_can_be_asked() {
+        insta::assert_snapshot!(help_of(""), @"
+        Cargo for the rest of the monorepo: brings declared build steps up to date beside your crates
+
+        Usage: cargo granular [OPTIONS] [COMMAND]
+
+        Commands:
+          build      Bring steps up to date: leave them alone, restore them, or run them [alias: b]
+          test       Bring test steps up to date: a test that passed with the same inputs does not run again
+                     [alias: t]
+          list       List the steps
+          graph      Show which step needs which
+          explain    Say why a step would run, and where its last result came from
+          stats      Show the hit rate, the time saved and the slowest steps of this checkout
+          gc         Remove what was used least recently from the cache
+          clean      Remove what steps have left in this checkout
+          verify     Read back every result in the cache and report what is damaged
+          reproduce  Run a step twice and compare what it leaves
+          help       Print this message or the help of the given subcommand(s)
+
+        Options:
+          -v, --verbose...              Use verbose output (-vv: also what the steps print)
+          -q, --quiet                   Do not print anything but failures and errors
+              --color <WHEN>            Coloring [possible values: auto, always, never]
+              --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
+              --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
+          -h, --help                    Print help (see more with '--help')
+          -V, --version                 Print version
+
+        Manifest Options:
+              --manifest-path <PATH>  Path to Cargo.toml
+              --locked                Assert that `Cargo.lock` will remain unchanged
+              --offline               Run without accessing the network
+              --frozen                Equivalent to specifying both --locked and --offline
+
+        Examples:
+          cargo granular build               Bring every step of this package up to date
+          cargo granular build --workspace   The same for the whole workspace
+          cargo granular build api -n        Say what it would do for one step, and why
+          cargo granular explain api         Say why a step runs, and where its result came from
+        ");
+        assert_eq!(anstream::adapter::strip_str(&help()).to_string(), help_of(""));
+    }
+
+    #[test]
+    fn the_long_help_tells_of_the_environment_and_the_exit_codes() {
+        let error = read("cargo-granular --help").unwrap_err();
+        insta::assert_snapshot!(error.to_string(), @"
+        Cargo for the rest of the monorepo: brings declared build steps up to date beside your crates
+
+        Steps that Cargo does not know (go build, protoc, a bundler, an integration test) are declared in
+        Cargo.toml. What has not changed is left alone, what was built before is restored, and the rest runs
+        in parallel, in order.
+
+        Usage: cargo granular [OPTIONS] [COMMAND]
+
+        Commands:
+          build      Bring steps up to date: leave them alone, restore them, or run them [alias: b]
+          test       Bring test steps up to date: a test that passed with the same inputs does not run again
+                     [alias: t]
+          list       List the steps
+          graph      Show which step needs which
+          explain    Say why a step would run, and where its last result came from
+          stats      Show the hit rate, the time saved and the slowest steps of this checkout
+          gc         Remove what was used least recently from the cache
+          clean      Remove what steps have left in this checkout
+          verify     Read back every result in the cache and report what is damaged
+          reproduce  Run a step twice and compare what it leaves
+          help       Print this message or the help of the given subcommand(s)
+
+        Options:
+          -v, --verbose...
+                  Use verbose output (-vv: also what the steps print)
+
+          -q, --quiet
+                  Do not print anything but failures and errors
+
+              --color <WHEN>
+                  Coloring
+                  
+                  [possible values: auto, always, never]
+
+              --cache-dir <DIRECTORY>
+                  Directory of the cache [default: that of the platform]
+
+              --target-dir <DIRECTORY>
+                  Directory for all generated artifacts, as in Cargo
+
+          -h, --help
+                  Print help (see a summary with '-h')
+
+          -V, --version
+                  Print version
+
+        Manifest Options:
+              --manifest-path <PATH>
+                  Path to Cargo.toml
+
+              --locked
+                  Assert that `Cargo.lock` will remain unchanged
+
+              --offline
+                  Run without accessing the network
+
+              --frozen
+                  Equivalent to specifying both --locked and --offline
+
+        Examples:
+          cargo granular build               Bring every step of this package up to date
+          cargo granular build --workspace   The same for the whole workspace
+          cargo granular build api -n        Say what it would do for one step, and why
+          cargo granular explain api         Say why a step runs, and where its result came from
+
+        Steps are declared in `[package.metadata.granular]` and `[workspace.metadata.granular]` of
+        Cargo.toml. The full name of a step is `package#step`, or `#step` for one of the workspace;
+        quote such a name, since `#` begins a comment in a shell.
+
+        Environment:
+          GRANULAR_CACHE_DIR   The directory of the cache, as --cache-dir
+          CARGO                The cargo that is asked for the workspace
+          CARGO_TARGET_DIR, CARGO_BUILD_JOBS, CARGO_NET_OFFLINE, CARGO_TERM_COLOR, CARGO_TERM_QUIET,
+          CARGO_TERM_VERBOSE, CARGO_TERM_PROGRESS_WHEN, NO_COLOR, CLICOLOR_FORCE, CI
+                               As in Cargo
+
+        Exit codes:
+          0    Done, also when the cache misbehaved
+          1    A step failed, or verify or reproduce found a difference
+          2    A mistake in the configuration or in the usage; nothing has run
+          3    The environment: a tool is missing, the workspace cannot be written, a disk is full
+          130  Interrupted; what was finished is kept
+        ");
+    }
+
+    #[test]
+    fn the_help_of_build() {
+        insta::assert_snapshot!(help_of("build"), @"
+        Bring steps up to date: leave them alone, restore them, or run them
+
+        Usage: cargo granular build [OPTIONS] [STEPS]...
+
+        Arguments:
+          [STEPS]...  Steps: `step`, `package#step`, `#step` (of the workspace), or patterns of them
+
+        Options:
+          -n, --dry-run                 Say what would be done, and why, without doing it
+              --force                   Run what was asked for again although it is up to date
+              --keep-going              Go on with what does not depend on a failed step
+          -j, --jobs <N>                Number of steps at once; -N for that many fewer than processors,
+                                        `default` for all of them
+              --no-cache                Neither restore from the cache nor save to it
+              --message-format <FMT>    What is written to standard output [default: human] [possible
+                                        values: human, json]
+          -v, --verbose...              Use verbose output (-vv: also what the steps print)
+          -q, --quiet                   Do not print anything but failures and errors
+              --color <WHEN>            Coloring [possible values: auto, always, never]
+              --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
+              --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
+          -h, --help                    Print help (see more with '--help')
+
+        Package Selection:
+          -p, --package <SPEC>  Package whose steps are meant; may be a pattern, may be repeated
+              --workspace       All packages of the workspace, and its own steps
+              --exclude <SPEC>  Leave a package out; may be a pattern, may be repeated
+
+        Manifest Options:
+              --manifest-path <PATH>  Path to Cargo.toml
+              --locked                Assert that `Cargo.lock` will remain unchanged
+              --offline               Run without accessing the network
+              --frozen                Equivalent to specifying both --locked and --offline
+
+        Examples:
+          cargo granular build                Every step of this package that is neither a test nor on
+          request
+          cargo granular build api '#models'  Two steps and all that they need
+          cargo granular build -p web -j 2    The steps of one package, at most two at once
+          cargo granular build --dry-run      Say what it would do, and why
+        ");
+    }
+
+    #[test]
+    fn the_help_of_test() {
+        insta::assert_snapshot!(help_of("test"), @"
+        Bring test steps up to date: a test that passed with the same inputs does not run again
+
+        Usage: cargo granular test [OPTIONS] [STEPS]...
+
+        Arguments:
+          [STEPS]...  Steps: `step`, `package#step`, `#step` (of the workspace), or patterns of them
+
+        Options:
+          -n, --dry-run                 Say what would be done, and why, without doing it
+              --force                   Run what was asked for again although it is up to date
+              --keep-going              Go on with what does not depend on a failed step
+          -j, --jobs <N>                Number of steps at once; -N for that many fewer than processors,
+                                        `default` for all of them
+              --no-cache                Neither restore from the cache nor save to it
+              --message-format <FMT>    What is written to standard output [default: human] [possible
+                                        values: human, json]
+          -v, --verbose...              Use verbose output (-vv: also what the steps print)
+          -q, --quiet                   Do not print anything but failures and errors
+              --color <WHEN>            Coloring [possible values: auto, always, never]
+              --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
+              --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
+          -h, --help                    Print help (see more with '--help')
+
+        Package Selection:
+          -p, --package <SPEC>  Package whose steps are meant; may be a pattern, may be repeated
+              --workspace       All packages of the workspace, and its own steps
+              --exclude <SPEC>  Leave a package out; may be a pattern, may be repeated
+
+        Manifest Options:
+              --manifest-path <PATH>  Path to Cargo.toml
+              --locked                Assert that `Cargo.lock` will remain unchanged
+              --offline               Run without accessing the network
+              --frozen                Equivalent to specifying both --locked and --offline
+
+        Examples:
+          cargo granular test                 Every test step of this package
+          cargo granular test --force         Run them again although nothing has changed
+        ");
+    }
+
+    #[test]
+    fn the_help_of_list() {
+        insta::assert_snapshot!(help_of("list"), @"
+        List the steps
+
+        Usage: cargo granular list [OPTIONS]
+
+        Options:
+              --message-format <FMT>    What is written to standard output [default: human] [possible
+                                        values: human, json]
+          -v, --verbose...              Use verbose output (-vv: also what the steps print)
+          -q, --quiet                   Do not print anything but failures and errors
+              --color <WHEN>            Coloring [possible values: auto, always, never]
+              --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
+              --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
+          -h, --help                    Print help (see more with '--help')
+
+        Package Selection:
+          -p, --package <SPEC>  Package whose steps are meant; may be a pattern, may be repeated
+              --workspace       All packages of the workspace, and its own steps
+              --exclude <SPEC>  Leave a package out; may be a pattern, may be repeated
+
+        Manifest Options:
+              --manifest-path <PATH>  Path to Cargo.toml
+              --locked                Assert that `Cargo.lock` will remain unchanged
+              --offline               Run without accessing the network
+              --frozen                Equivalent to specifying both --locked and --offline
+        ");
+    }
+
+    #[test]
+    fn the_help_of_graph() {
+        insta::assert_snapshot!(help_of("graph"), @"
+        Show which step needs which
+
+        Usage: cargo granular graph [OPTIONS] [STEPS]...
+
+        Arguments:
+          [STEPS]...  Steps to begin from, with all that they need [default: all]
+
+        Options:
+              --format <FMT>            Language of the graph [default: dot] [possible values: dot, mermaid,
+                                        json]
+          -v, --verbose...              Use verbose output (-vv: also what the steps print)
+          -q, --quiet                   Do not print anything but failures and errors
+              --color <WHEN>            Coloring [possible values: auto, always, never]
+              --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
+              --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
+          -h, --help                    Print help (see more with '--help')
+
+        Package Selection:
+          -p, --package <SPEC>  Package whose steps are meant; may be a pattern, may be repeated
+              --workspace       All packages of the workspace, and its own steps
+              --exclude <SPEC>  Leave a package out; may be a pattern, may be repeated
+
+        Manifest Options:
+              --manifest-path <PATH>  Path to Cargo.toml
+              --locked                Assert that `Cargo.lock` will remain unchanged
+              --offline               Run without accessing the network
+              --frozen                Equivalent to specifying both --locked and --offline
+
+        Examples:
+          cargo granular graph | dot -Tsvg > steps.svg
+          cargo granular graph --format mermaid api
+        ");
+    }
+
+    #[test]
+    fn the_help_of_explain() {
+        insta::assert_snapshot!(help_of("explain"), @"
+        Say why a step would run, and where its last result came from
+
+        Usage: cargo granular explain [OPTIONS] <STEP>
+
+        Arguments:
+          <STEP>  The step; with a matrix, each of its actions is explained
+
+        Options:
+              --fingerprint             Print the fingerprint: everything that may change what the step
+                                        leaves
+              --message-format <FMT>    What is written to standard output [default: human] [possible
+                                        values: human, json]
+          -v, --verbose...              Use verbose output (-vv: also what the steps print)
+          -q, --quiet                   Do not print anything but failures and errors
+              --color <WHEN>            Coloring [possible values: auto, always, never]
+              --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
+              --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
+          -h, --help                    Print help (see more with '--help')
+
+        Package Selection:
+          -p, --package <SPEC>  Package whose steps are meant; may be a pattern, may be repeated
+              --workspace       All packages of the workspace, and its own steps
+              --exclude <SPEC>  Leave a package out; may be a pattern, may be repeated
+
+        Manifest Options:
+              --manifest-path <PATH>  Path to Cargo.toml
+              --locked                Assert that `Cargo.lock` will remain unchanged
+              --offline               Run without accessing the network
+              --frozen                Equivalent to specifying both --locked and --offline
+
+        Examples:
+          cargo granular explain api
+          diff <(cargo granular explain api --fingerprint) other-machine.txt
+        ");
+    }
+
+    #[test]
+    fn the_help_of_stats() {
+        insta::assert_snapshot!(help_of("stats"), @"
+        Show the hit rate, the time saved and the slowest steps of this checkout
+
+        Usage: cargo granular stats [OPTIONS]
+
+        Options:
+              --message-format <FMT>    What is written to standard output [default: human] [possible
+                                        values: human, json]
+          -v, --verbose...              Use verbose output (-vv: also what the steps print)
+          -q, --quiet                   Do not print anything but failures and errors
+              --color <WHEN>            Coloring [possible values: auto, always, never]
+              --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
+              --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
+          -h, --help                    Print help (see more with '--help')
+
+        Manifest Options:
+              --manifest-path <PATH>  Path to Cargo.toml
+              --locked                Assert that `Cargo.lock` will remain unchanged
+              --offline               Run without accessing the network
+              --frozen                Equivalent to specifying both --locked and --offline
+        ");
+    }
+
+    #[test]
+    fn the_help_of_gc() {
+        insta::assert_snapshot!(help_of("gc"), @"
+        Remove what was used least recently from the cache
+
+        Usage: cargo granular gc [OPTIONS]
+
+        Options:
+              --max-size <SIZE>         Size to shrink to: `10GiB`, `500MB` [default: the setting
+                                        `cache-size`, or 10GiB]
+              --max-age <AGE>           Remove what was not used for so long: `30d`, `12h`
+          -n, --dry-run                 Say what would be removed, without removing it
+              --message-format <FMT>    What is written to standard output [default: human] [possible
+                                        values: human, json]
+          -v, --verbose...              Use verbose output (-vv: also what the steps print)
+          -q, --quiet                   Do not print anything but failures and errors
+              --color <WHEN>            Coloring [possible values: auto, always, never]
+              --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
+              --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
+          -h, --help                    Print help (see more with '--help')
+
+        Manifest Options:
+              --manifest-path <PATH>  Path to Cargo.toml
+              --locked                Assert that `Cargo.lock` will remain unchanged
+              --offline               Run without accessing the network
+              --frozen                Equivalent to specifying both --locked and --offline
+
+        Examples:
+          cargo granular gc                    Shrink the cache to its usual limit
+          cargo granular gc --max-age 30d      Remove what was not used for 30 days
+          cargo granular gc --max-size 0       Remove everything
+        ");
+    }
+
+    #[test]
+    fn the_help_of_clean() {
+        insta::assert_snapshot!(help_of("clean"), @"
+        Remove what steps have left in this checkout
+
+        Usage: cargo granular clean [OPTIONS] [STEPS]...
+
+        Arguments:
+          [STEPS]...  Steps whose outputs are removed [default: all]
+
+        Options:
+          -n, --dry-run                 Say what would be removed, without removing it
+              --message-format <FMT>    What is written to standard output [default: human] [possible
+                                        values: human, json]
+          -v, --verbose...              Use verbose output (-vv: also what the steps print)
+          -q, --quiet                   Do not print anything but failures and errors
+              --color <WHEN>            Coloring [possible values: auto, always, never]
+              --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
+              --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
+          -h, --help                    Print help (see more with '--help')
+
+        Package Selection:
+          -p, --package <SPEC>  Package whose steps are meant; may be a pattern, may be repeated
+              --workspace       All packages of the workspace, and its own steps
+              --exclude <SPEC>  Leave a package out; may be a pattern, may be repeated
+
+        Manifest Options:
+              --manifest-path <PATH>  Path to Cargo.toml
+              --locked                Assert that `Cargo.lock` will remain unchanged
+              --offline               Run without accessing the network
+              --frozen                Equivalent to specifying both --locked and --offline
+        ");
+    }
+
+    #[test]
+    fn the_help_of_verify() {
+        insta::assert_snapshot!(help_of("verify"), @"
+        Read back every result in the cache and report what is damaged
+
+        Usage: cargo granular verify [OPTIONS]
+
+        Options:
+              --repair                  Remove what is damaged
+              --message-format <FMT>    What is written to standard output [default: human] [possible
+                                        values: human, json]
+          -v, --verbose...              Use verbose output (-vv: also what the steps print)
+          -q, --quiet                   Do not print anything but failures and errors
+              --color <WHEN>            Coloring [possible values: auto, always, never]
+              --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
+              --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
+          -h, --help                    Print help (see more with '--help')
+
+        Manifest Options:
+              --manifest-path <PATH>  Path to Cargo.toml
+              --locked                Assert that `Cargo.lock` will remain unchanged
+              --offline               Run without accessing the network
+              --frozen                Equivalent to specifying both --locked and --offline
+        ");
+    }
+
+    #[test]
+    fn the_help_of_reproduce() {
+        insta::assert_snapshot!(help_of("reproduce"), @"
+        Run a step twice and compare what it leaves
+
+        Usage: cargo granular reproduce [OPTIONS] <STEP>
+
+        Arguments:
+          <STEP>  The step; with a matrix, each of its actions is run twice
+
+        Options:
+              --message-format <FMT>    What is written to standard output [default: human] [possible
+                                        values: human, json]
+          -v, --verbose...              Use verbose output (-vv: also what the steps print)
+          -q, --quiet                   Do not print anything but failures and errors
+              --color <WHEN>            Coloring [possible values: auto, always, never]
+              --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
+              --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
+          -h, --help                    Print help (see more with '--help')
+
+        Package Selection:
+          -p, --package <SPEC>  Package whose steps are meant; may be a pattern, may be repeated
+              --workspace       All packages of the workspace, and its own steps
+              --exclude <SPEC>  Leave a package out; may be a pattern, may be repeated
+
+        Manifest Options:
+              --manifest-path <PATH>  Path to Cargo.toml
+              --locked                Assert that `Cargo.lock` will remain unchanged
+              --offline               Run without accessing the network
+              --frozen                Equivalent to specifying both --locked and --offline
+        ");
+    }
+}

@@ -1,0 +1,84 @@
+//! `build` and `test`: bring steps up to date.
+
+use super::{dry_run, select};
+use crate::cache::{self, Cache};
+use crate::cli::BringUp;
+use crate::exit::Exit;
+use crate::interrupt;
+use crate::report::{Reporter as _, Reporters};
+use crate::session::{Opened, Session};
+use crate::trouble::{Result, Trouble};
+use granular::assess;
+use granular::build::{self, Edges, Options};
+use granular::event::Event;
+use granular::execute::Stop;
+use granular::execute::child::{self, ChildExecutor};
+use granular::execute::slots::Jobserver;
+use granular::store::Store;
+
+/// Brings up to date what was asked for; `tests` for `test`.
+pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exit> {
+    let jobs = session.jobs(asked.jobs)?;
+    let jobserver = Jobserver::new(jobs, &session.env)?;
+    let executor = ChildExecutor::new(Some(jobserver.clone()));
+    let opened = session.open()?;
+    let wanted = select(session, &opened, &asked.packages, &asked.steps, tests)?;
+    if wanted.is_empty() {
+        session.shell.warn(&nothing_to_do(&opened, tests));
+    }
+    let cache =
+        if asked.no_cache { None } else { cache::open(session, &opened.project.config.settings)? };
+    let store = cache.as_ref().map(|cache| &cache.store as &dyn Store);
+    if asked.dry_run {
+        return dry_run::run(
+            session,
+            &opened,
+            &wanted,
+            asked,
+            &assess::Edges { store, env: &session.env },
+        );
+    }
+    let stop = Stop::default();
+    let edges =
+        Edges { store, executor: &executor, jobserver: &jobserver, env: &session.env, stop: &stop };
+    listen(&stop)?;
+    let options = Options { keep_going: asked.keep_going, force: asked.force };
+    let mut reporters = Reporters::new(session, asked.format.message_format);
+    let summary = build::build(&opened.project, &wanted, &options, &edges, &mut |event| {
+        reporters.event(&event)
+    })?;
+    let orphans = child::reap_orphans();
+    if !orphans.is_empty() {
+        let names = orphans.join(", ");
+        let message =
+            format!("processes that hid from the steps that started them were killed: {names}");
+        reporters.event(&Event::Warning { message });
+    }
+    reporters.summary(&summary);
+    if let Some(cache) = cache.as_ref().filter(|_| !summary.stopped) {
+        tidy(session, cache);
+    }
+    Ok(Exit::of(&summary))
+}
+
+/// From now on signals ask `stop`.
+pub(super) fn listen(stop: &Stop) -> Result<()> {
+    interrupt::listen(stop).map_err(|error| Trouble::Environment {
+        message: format!("cannot listen to signals: {error}"),
+        help: None,
+    })
+}
+
+fn tidy(session: &Session, cache: &Cache) {
+    cache::tidy(session, cache);
+}
+
+fn nothing_to_do(opened: &Opened, tests: bool) -> String {
+    let kind = if tests { "test step" } else { "step" };
+    match opened.project.config.steps.is_empty() {
+        true => "no step is declared in this workspace".to_owned(),
+        false => format!(
+            "no {kind} is declared in the chosen packages (`cargo granular list` shows all)"
+        ),
+    }
+}

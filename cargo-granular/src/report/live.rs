@@ -1,0 +1,272 @@
+//! Tells people at a terminal: finished lines, and below them a few lines that show what runs, for how long, and how far it is.
+//!
+//! No raw mode and no hidden cursor, so that nothing needs to be restored, whatever ends the process. One clock redraws.
+
+use super::Reporter;
+use super::human::Human;
+use crate::quantity;
+use crate::shell;
+use crate::wording;
+use clap_cargo::style;
+use granular::event::{Event, Finished, Summary};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::Write as _;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// The most steps that are shown while they run.
+const ROWS: usize = 4;
+
+/// A build that is over before this shows no line that changes.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// How often the lines change.
+const BEAT: Duration = Duration::from_millis(100);
+
+/// Tells people at a terminal.
+pub(crate) struct Live {
+    human: Human,
+    screen: Arc<Mutex<Screen>>,
+    /// Ends the clock when it is dropped.
+    clock: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+/// What stands at the bottom of the terminal.
+struct Screen {
+    board: Board,
+    since: Instant,
+    /// There from the first drawing on.
+    bar: Option<ProgressBar>,
+}
+
+/// How far it is.
+#[derive(Clone, Debug, Default)]
+struct Board {
+    planned: usize,
+    done: usize,
+    /// What runs and since when, the oldest first.
+    running: Vec<(String, Instant)>,
+}
+
+impl Live {
+    /// Writes the words of `human` to standard error.
+    pub(crate) fn new(human: Human) -> Self {
+        let screen = Screen { board: Board::default(), since: Instant::now(), bar: None };
+        let screen = Arc::new(Mutex::new(screen));
+        Self { human, clock: start_clock(&screen), screen }
+    }
+
+    /// Takes the changing lines away for good.
+    fn clear(&mut self) {
+        if let Some((sender, thread)) = self.clock.take() {
+            drop(sender);
+            let _ = thread.join();
+        }
+        if let Some(bar) = lock(&self.screen).bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Reporter for Live {
+    fn event(&mut self, event: &Event) {
+        let text = self.human.event(event);
+        let mut screen = lock(&self.screen);
+        screen.board.event(event, Instant::now());
+        screen.print(&text);
+    }
+
+    fn summary(&mut self, summary: &Summary) {
+        self.clear();
+        lock(&self.screen).print(&self.human.summary(summary));
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+impl Screen {
+    /// Writes whole lines above the ones that change.
+    fn print(&self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        let write = || {
+            let mut stream = shell::standard_error();
+            let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// Draws the lines that change.
+    fn draw(&mut self) {
+        if self.board.planned == 0 || self.since.elapsed() < PATIENCE {
+            return;
+        }
+        let width = usize::from(console::Term::stderr().size().1);
+        let text = self.board.text(Instant::now(), width);
+        let text = if shell::has_colour() {
+            text
+        } else {
+            anstream::adapter::strip_str(&text).to_string()
+        };
+        self.bar.get_or_insert_with(new_bar).set_message(text);
+    }
+}
+
+/// A bar that is nothing but its message: drawing it is our business, taking it away and putting it back that of the crate.
+fn new_bar() -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)
+}
+
+fn start_clock(screen: &Arc<Mutex<Screen>>) -> Option<(Sender<()>, JoinHandle<()>)> {
+    let (sender, stop) = mpsc::channel::<()>();
+    let screen = Arc::clone(screen);
+    let tick = move || {
+        while stop.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
+            lock(&screen).draw();
+        }
+    };
+    let thread = std::thread::Builder::new().name("display".to_owned()).spawn(tick);
+    thread.ok().map(|thread| (sender, thread))
+}
+
+/// A thread that panicked while it drew is no reason not to tell the rest.
+fn lock(screen: &Mutex<Screen>) -> MutexGuard<'_, Screen> {
+    screen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Board {
+    fn event(&mut self, event: &Event, now: Instant) {
+        match event {
+            Event::Planned { actions } => self.planned = actions.len(),
+            Event::Started { action } => {
+                self.running.push((wording::one_line(&action.to_string()), now))
+            }
+            Event::Finished(Finished { action, .. }) => {
+                self.done += 1;
+                let name = wording::one_line(&action.to_string());
+                self.running.retain(|(running, _)| *running != name);
+            }
+            Event::Waiting { .. } | Event::Warning { .. } => {}
+        }
+    }
+
+    /// Always as many lines as there are rows for the steps of this build, none wider than `width`.
+    fn text(&self, now: Instant, width: usize) -> String {
+        let rows = ROWS.min(self.planned);
+        let mut lines = vec![self.bar()];
+        let shown =
+            if self.running.len() > rows { rows.saturating_sub(1) } else { self.running.len() };
+        for (name, since) in self.running.iter().take(shown) {
+            let time = quantity::about(now.saturating_duration_since(*since));
+            lines.push(format!("{:13}{name} {time}", ""));
+        }
+        if self.running.len() > shown {
+            lines.push(format!("{:13}and {} more", "", self.running.len() - shown));
+        }
+        lines.resize(rows + 1, " ".to_owned());
+        // One column stays free: some terminals begin a new line when the last one is filled.
+        let cut =
+            |line: &String| console::truncate_str(line, width.saturating_sub(1), "…").into_owned();
+        lines.iter().map(cut).collect::<Vec<_>>().join("\n")
+    }
+
+    /// `    Building [====>     ] 3/5`.
+    fn bar(&self) -> String {
+        const WIDTH: usize = 24;
+        let filled = (self.done * WIDTH).checked_div(self.planned).unwrap_or(0).min(WIDTH);
+        let arrow = if filled < WIDTH { ">" } else { "" };
+        let bar = format!("{}{arrow}", "=".repeat(filled));
+        let word = style::TRANSIENT;
+        format!("{word}{:>12}{word:#} [{bar:WIDTH$}] {}/{}", "Building", self.done, self.planned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::made_up::{action, finished};
+    use granular::event::Status;
+
+    fn board(started: &[&str], now: Instant) -> Board {
+        let mut board = Board::default();
+        let actions = (0..5).map(|number| action(&format!("#{number}"))).collect();
+        board.event(&Event::Planned { actions }, now);
+        board.event(&Event::Finished(finished("#0", Status::Fresh)), now);
+        for name in started {
+            board.event(&Event::Started { action: action(name) }, now);
+        }
+        board
+    }
+
+    fn text(board: &Board, now: Instant, width: usize) -> String {
+        let text = anstream::adapter::strip_str(&board.text(now, width)).to_string();
+        text.lines().map(|line| format!("{}|\n", line.trim_end())).collect()
+    }
+
+    #[test]
+    fn what_runs_is_shown_below_how_far_it_is() {
+        let begin = Instant::now();
+        let mut board = board(&["web#bundle[os=linux]", "#api"], begin);
+        board.event(&Event::Finished(finished("#api", Status::Ran)), begin);
+        insta::assert_snapshot!(text(&board, begin + Duration::from_millis(12_340), 80), @"
+            Building [=========>              ] 2/5|
+                     web#bundle[os=linux] 12.3s|
+        |
+        |
+        |
+        ");
+    }
+
+    #[test]
+    fn the_number_of_lines_stays_the_same() {
+        let begin = Instant::now();
+        let names = ["#1", "#2", "#3", "#4", "#5", "#6"];
+        for running in 0..=names.len() {
+            let text = board(&names[..running], begin).text(begin, 80);
+            assert_eq!(text.split('\n').count(), 5, "{text}");
+        }
+        insta::assert_snapshot!(text(&board(&names, begin), begin, 80), @"
+        Building [====>                   ] 1/5|
+                 #1 1ms|
+                 #2 1ms|
+                 #3 1ms|
+                 and 3 more|
+        ");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let begin = Instant::now();
+        let board = board(&["#a-step-with-a-name-that-is-rather-long", "#ß"], begin);
+        for width in [0, 1, 5, 20, 40] {
+            let text = anstream::adapter::strip_str(&board.text(begin, width)).to_string();
+            assert!(
+                text.lines().all(|line| line.chars().count() <= width.max(1)),
+                "{width}: {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_plan_without_steps_divides_nothing_by_zero() {
+        assert!(Board::default().text(Instant::now(), 80).contains("0/0"));
+    }
+
+    #[test]
+    fn everything_done_fills_the_bar() {
+        let board = Board { planned: 2, done: 2, running: Vec::new() };
+        assert!(board.bar().contains("[========================] 2/2"), "{}", board.bar());
+    }
+}

@@ -1,0 +1,133 @@
+//! What every command starts from: the arguments that all commands take, the environment, the directory, the streams.
+
+use crate::ask_cargo::{self, Found};
+use crate::cli::{Common, Jobs};
+use crate::shell::{Shell, Verbosity};
+use crate::trouble::{Result, Trouble};
+use granular::config::Settings;
+use granular::project::{self, Project};
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+/// What every command starts from.
+pub(crate) struct Session {
+    /// The streams to the user.
+    pub(crate) shell: Shell,
+    /// The arguments that all commands take.
+    pub(crate) common: Common,
+    /// The environment of this process.
+    pub(crate) env: BTreeMap<OsString, OsString>,
+    /// The current directory.
+    pub(crate) dir: PathBuf,
+}
+
+/// A project, and the package whose directory this is.
+pub(crate) struct Opened {
+    /// The project, without mistakes.
+    pub(crate) project: Project,
+    /// The package whose directory this is, unless it is the one at the root of the workspace.
+    pub(crate) current: Option<String>,
+}
+
+impl Session {
+    /// The session of this process.
+    pub(crate) fn new(common: Common) -> Self {
+        let env: BTreeMap<_, _> = std::env::vars_os().collect();
+        let shell = Shell { verbosity: verbosity(&common, &env) };
+        // A directory that is gone is no reason to fail where a manifest is named; Cargo complains where none is.
+        let dir = std::env::current_dir().unwrap_or_default();
+        Self { shell, common, env, dir }
+    }
+
+    /// The value of a variable that is set to some text.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        variable(&self.env, name)
+    }
+
+    /// Asks Cargo, and reads what the tables say.
+    pub(crate) fn open(&self) -> Result<Opened> {
+        let Found { workspace, current } = ask_cargo::ask(self)?;
+        let (project, mistakes) = project::load(workspace)?;
+        if !mistakes.is_empty() {
+            return Err(Trouble::Mistakes(mistakes));
+        }
+        Ok(Opened { project, current })
+    }
+
+    /// The settings of the workspace, for commands that make sense without one.
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        match self.open() {
+            Ok(opened) => Ok(opened.project.config.settings),
+            Err(Trouble::Usage { .. }) if self.common.manifest_path.is_none() => {
+                Ok(Settings::default())
+            }
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// How many steps may run at once: what the flag says, or else `CARGO_BUILD_JOBS`; `None` for as many as there are processors.
+    pub(crate) fn jobs(&self, flag: Option<Jobs>) -> Result<Option<usize>> {
+        let jobs = match (flag, self.variable("CARGO_BUILD_JOBS")) {
+            (Some(jobs), _) => jobs,
+            (None, Some(text)) => Jobs::parse(text).map_err(|why| {
+                Trouble::usage(format!("`{text}` cannot be the value of CARGO_BUILD_JOBS: {why}"))
+            })?,
+            (None, None) => Jobs::Default,
+        };
+        Ok(jobs.number(std::thread::available_parallelism().map_or(1, usize::from)))
+    }
+}
+
+/// The value of a variable of `env` that is set to some text.
+pub(crate) fn variable<'a>(env: &'a BTreeMap<OsString, OsString>, name: &str) -> Option<&'a str> {
+    env.get(OsStr::new(name)).and_then(|value| value.to_str()).filter(|value| !value.is_empty())
+}
+
+/// The same for one that names a path.
+pub(crate) fn path(env: &BTreeMap<OsString, OsString>, name: &str) -> Option<PathBuf> {
+    env.get(OsStr::new(name)).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn verbosity(common: &Common, env: &BTreeMap<OsString, OsString>) -> Verbosity {
+    let is_set = |name| matches!(variable(env, name), Some("true" | "1"));
+    match common {
+        Common { quiet: true, .. } => Verbosity::Quiet,
+        Common { verbose: 1, .. } => Verbosity::Verbose,
+        Common { verbose: 2.., .. } => Verbosity::Full,
+        _ if is_set("CARGO_TERM_QUIET") => Verbosity::Quiet,
+        _ if is_set("CARGO_TERM_VERBOSE") => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_is_stronger_than_a_variable() {
+        let quiet = BTreeMap::from([("CARGO_TERM_QUIET".into(), "true".into())]);
+        let verbose = BTreeMap::from([("CARGO_TERM_VERBOSE".into(), "true".into())]);
+        let none = Common::default();
+        assert_eq!(verbosity(&none, &BTreeMap::new()), Verbosity::Normal);
+        assert_eq!(verbosity(&none, &quiet), Verbosity::Quiet);
+        assert_eq!(verbosity(&none, &verbose), Verbosity::Verbose);
+        assert_eq!(verbosity(&Common { verbose: 2, ..none.clone() }, &quiet), Verbosity::Full);
+        assert_eq!(verbosity(&Common { quiet: true, ..none }, &verbose), Verbosity::Quiet);
+    }
+
+    #[test]
+    fn the_number_of_jobs_comes_from_the_flag_or_from_cargos_variable() {
+        let session = |value: &str| Session {
+            shell: Shell { verbosity: Verbosity::Normal },
+            common: Common::default(),
+            env: BTreeMap::from([("CARGO_BUILD_JOBS".into(), value.into())]),
+            dir: PathBuf::new(),
+        };
+        assert_eq!(session("3").jobs(None).unwrap(), Some(3));
+        assert_eq!(session("3").jobs(Some(Jobs::Default)).unwrap(), None);
+        assert_eq!(session("").jobs(None).unwrap(), None);
+        assert!(matches!(session("many").jobs(None), Err(Trouble::Usage { .. })));
+    }
+}

@@ -1,0 +1,3 @@
+module example.com/monorepo/shared/models
+
+go 1.19

@@ -1,0 +1,3 @@
+module example.com/monorepo/shared/utils
+
+go 1.19

@@ -1,0 +1,3 @@
+module example.com/monorepo/tools/pack
+
+go 1.19

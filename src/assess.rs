@@ -1,0 +1,175 @@
+//! Says what a build would do, and why, without any side effect: the ground of `--dry-run` and `explain`. Takes no lock and writes nothing.
+
+use crate::action::ActionId;
+use crate::build::check::{self, Checked, Need, Verdict};
+use crate::build::{BuildError, Ground, files, plan};
+use crate::content::Output;
+use crate::event::Failure;
+use crate::export::Export;
+use crate::fingerprint::Fingerprint;
+use crate::index::Index;
+use crate::project::Project;
+use crate::reason::DirtyReason;
+use crate::state::State;
+use crate::state::records::{Record, Records};
+use crate::store::Store;
+use crate::tools::Tools;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::sync::Arc;
+
+/// What would happen to one action.
+#[derive(Clone, Debug)]
+pub struct Assessment {
+    /// Which.
+    pub action: ActionId,
+    /// What would happen.
+    pub outlook: Outlook,
+    /// Its fingerprint now; `None` where a need would have to run first.
+    pub fingerprint: Option<Fingerprint>,
+    /// Why it is not fresh; empty if it is.
+    pub reasons: Vec<DirtyReason>,
+    /// What is remembered of its last time in this checkout.
+    pub record: Option<Arc<Record>>,
+}
+
+/// What would happen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outlook {
+    /// Nothing.
+    Fresh,
+    /// It would be restored from the store of that name.
+    Restored(String),
+    /// It would run.
+    Run,
+    /// It depends on what these needs leave, which would run first.
+    Unknown(Vec<ActionId>),
+    /// It cannot be brought up to date: what is wrong with the environment.
+    Impossible(String),
+}
+
+/// What an assessment works with, besides the project. It runs no command but to ask tools for their version.
+pub struct Edges<'a> {
+    /// Where results are kept; `None` to do without.
+    pub store: Option<&'a dyn Store>,
+    /// The environment of this process.
+    pub env: &'a BTreeMap<OsString, OsString>,
+}
+
+/// Assesses `wanted` and all that it needs, in the graph's order. With `force` those wanted would run whatever is recorded.
+pub fn assess(
+    project: &Project,
+    wanted: &[ActionId],
+    force: bool,
+    edges: &Edges<'_>,
+) -> Result<Vec<Assessment>, BuildError> {
+    let state = State::new(project.workspace.state_dir());
+    let planned = plan::closure(&project.graph, wanted);
+    let hidden = files::hidden(project);
+    let mut found = files::find(project, &planned, &hidden)?;
+    let ground = Ground {
+        project,
+        store: edges.store,
+        env: edges.env,
+        state: &state,
+        index: &Index::open(&state.index()),
+        records: &Records::open(&state.records()),
+        tools: &Tools::default(),
+        hidden: &hidden,
+        forced: if force { wanted } else { &[] },
+    };
+    // What each action would export; nothing for those of which that is not known before they run.
+    let mut exports: BTreeMap<ActionId, Arc<Vec<Export>>> = BTreeMap::new();
+    let mut assessments = Vec::new();
+    for id in planned {
+        let assessment = match needs_of(project, id, &exports) {
+            Ok(needs) => {
+                let (assessment, known) =
+                    assess_one(&ground, id, check::check(&ground, id, needs, found.remove(&id)));
+                exports.extend(known.map(|exports| (id, exports)));
+                assessment
+            }
+            Err(unknown) => unknowable(&ground, id, unknown),
+        };
+        assessments.push(assessment);
+    }
+    Ok(assessments)
+}
+
+/// The exports of an action's needs; the needs of which they are not known, if there are any.
+fn needs_of(
+    project: &Project,
+    id: ActionId,
+    exports: &BTreeMap<ActionId, Arc<Vec<Export>>>,
+) -> Result<Vec<Need>, Vec<ActionId>> {
+    let needs = &project.graph[id].needs;
+    let unknown: Vec<_> =
+        needs.iter().map(|need| need.action).filter(|id| !exports.contains_key(id)).collect();
+    if !unknown.is_empty() {
+        return Err(unknown);
+    }
+    Ok(needs.iter().map(|need| (need.name.clone(), exports[&need.action].clone())).collect())
+}
+
+fn assess_one(
+    ground: &Ground<'_>,
+    id: ActionId,
+    checked: Result<Checked, Failure>,
+) -> (Assessment, Option<Arc<Vec<Export>>>) {
+    let record = record_of(ground, id);
+    let checked = match checked {
+        Ok(checked) => checked,
+        Err(failure) => {
+            let outlook = Outlook::Impossible(message_of(failure));
+            return (
+                Assessment { action: id, outlook, fingerprint: None, reasons: Vec::new(), record },
+                None,
+            );
+        }
+    };
+    let (outlook, reasons, outputs) = match &checked.verdict {
+        Verdict::FileSet => (Outlook::Fresh, Vec::new(), Some(Vec::new())),
+        Verdict::Fresh(record) => (Outlook::Fresh, Vec::new(), Some(record.result.outputs.clone())),
+        Verdict::Stale { reasons, hit: Some(result) } => {
+            let store = ground.store.map_or("", |store| store.name()).to_owned();
+            (Outlook::Restored(store), reasons.clone(), Some(result.outputs.clone()))
+        }
+        Verdict::Stale { reasons, hit: None } => {
+            (Outlook::Run, reasons.clone(), outputs_before_running(ground, id))
+        }
+    };
+    let exports =
+        outputs.map(|outputs| check::exports(&ground.project.graph[id], &outputs, &checked));
+    (
+        Assessment { action: id, outlook, fingerprint: Some(checked.fingerprint), reasons, record },
+        exports,
+    )
+}
+
+/// What is known of the outputs of an action that has yet to run: of a check, that there are none.
+fn outputs_before_running(ground: &Ground<'_>, id: ActionId) -> Option<Vec<Output>> {
+    ground.project.graph[id].outputs.is_empty().then(Vec::new)
+}
+
+fn unknowable(ground: &Ground<'_>, id: ActionId, unknown: Vec<ActionId>) -> Assessment {
+    let outlook = Outlook::Unknown(unknown);
+    Assessment {
+        action: id,
+        outlook,
+        fingerprint: None,
+        reasons: Vec::new(),
+        record: record_of(ground, id),
+    }
+}
+
+fn record_of(ground: &Ground<'_>, id: ActionId) -> Option<Arc<Record>> {
+    ground.records.get(&ground.project.graph[id].name.to_string())?.ok()
+}
+
+fn message_of(failure: Failure) -> String {
+    match failure {
+        Failure::Environment { message, .. } => message,
+        Failure::Outputs(messages) => messages.join("; "),
+        Failure::Command { repeat, .. } => repeat,
+    }
+}

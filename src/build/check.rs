@@ -1,0 +1,234 @@
+//! Checks one action: computes its fingerprint, sees whether it is fresh, and if not whether a store has a result. Changes nothing.
+
+use super::command::{self, Setting};
+use super::{Ground, files};
+use crate::action::{Action, ActionId};
+use crate::content::Input;
+use crate::error::Error;
+use crate::event::Failure;
+use crate::export::{self, Export, NeedExports};
+use crate::fingerprint::{self, Fingerprint, Ingredients};
+use crate::graph::Graph;
+use crate::inputs::{self, FoundInputs};
+use crate::outputs;
+use crate::path::{Base, OutputPath, RelPath};
+use crate::reason::DirtyReason;
+use crate::result::ActionResult;
+use crate::state::records::{Forgotten, Record};
+use std::fs;
+use std::sync::Arc;
+
+/// The exports of one need: its name there, and what it exports.
+pub(crate) type Need = (String, Arc<Vec<Export>>);
+
+/// What a check found out.
+pub(crate) struct Checked {
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) found: FoundInputs,
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) needs: Vec<Need>,
+    pub(crate) setting: Setting,
+    pub(crate) verdict: Verdict,
+    /// Trouble on the way that stops nothing.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Whether anything is to be done.
+pub(crate) enum Verdict {
+    /// A named set of files: there is nothing to bring up to date.
+    FileSet,
+    /// What is recorded is right.
+    Fresh(Arc<Record>),
+    /// Something has to be done.
+    Stale {
+        /// Why, the main reason first.
+        reasons: Vec<DirtyReason>,
+        /// What a store has for the key.
+        hit: Option<ActionResult>,
+    },
+}
+
+/// Checks an action whose needs are up to date and export `needs`. `found` are its inputs if they have been looked for and
+/// nothing can have changed them since.
+pub(crate) fn check(
+    ground: &Ground<'_>,
+    id: ActionId,
+    needs: Vec<Need>,
+    found: Option<FoundInputs>,
+) -> Result<Checked, Failure> {
+    let action = &ground.project.graph[id];
+    let root = &ground.project.workspace.root;
+    let setting = command::setting(ground, id)?;
+    let found = match found {
+        Some(found) => found,
+        None => find_now(ground, id)?,
+    };
+    let inputs = inputs::digest(root, &found.files, ground.index).map_err(environment)?;
+    let fingerprint = fingerprint::of(&Ingredients {
+        action,
+        tracked: &setting.environment.tracked,
+        tools: &setting.tools,
+        inputs: &inputs,
+        needs: &borrow(&needs),
+    });
+    let mut warnings = Vec::new();
+    let verdict = verdict(ground, id, &fingerprint, &mut warnings)?;
+    Ok(Checked { fingerprint, found, inputs, needs, setting, verdict, warnings })
+}
+
+/// Finds the inputs of one action anew: other actions have run since all were looked for.
+pub(crate) fn find_now(ground: &Ground<'_>, id: ActionId) -> Result<FoundInputs, Failure> {
+    let found = files::find(ground.project, &[id], ground.hidden);
+    match found {
+        Ok(mut found) => Ok(found.remove(&id).unwrap_or_default()),
+        Err(super::BuildError::Environment(error)) => Err(environment(error)),
+        Err(super::BuildError::Mistakes(mistakes)) => {
+            let message = mistakes
+                .iter()
+                .map(|mistake| mistake.message.as_str())
+                .collect::<Vec<_>>()
+                .join("; ");
+            Err(Failure::Environment {
+                message,
+                hint: Some("its inputs changed while the build was going on".to_owned()),
+            })
+        }
+    }
+}
+
+/// The needs' exports as fingerprints take them.
+pub(crate) fn borrow(needs: &[Need]) -> Vec<NeedExports<'_>> {
+    needs.iter().map(|(name, exports)| NeedExports { name, exports }).collect()
+}
+
+/// What an action exports once it is up to date with these outputs.
+pub(crate) fn exports(
+    action: &Action,
+    outputs: &[crate::content::Output],
+    checked: &Checked,
+) -> Arc<Vec<Export>> {
+    Arc::new(export::of_action(
+        !action.outputs.is_empty(),
+        outputs,
+        &checked.inputs,
+        &borrow(&checked.needs),
+    ))
+}
+
+pub(crate) fn environment(error: Error) -> Failure {
+    Failure::Environment { message: error.to_string(), hint: error.way_out().map(str::to_owned) }
+}
+
+fn verdict(
+    ground: &Ground<'_>,
+    id: ActionId,
+    fingerprint: &Fingerprint,
+    warnings: &mut Vec<String>,
+) -> Result<Verdict, Failure> {
+    let action = &ground.project.graph[id];
+    if action.run.is_none() {
+        return Ok(Verdict::FileSet);
+    }
+    if ground.forced.contains(&id) {
+        return Ok(Verdict::Stale { reasons: vec![DirtyReason::Forced], hit: None });
+    }
+    let reasons = match ground.records.get(&action.name.to_string()) {
+        Some(Ok(record)) if record.key == fingerprint.key => {
+            match disturbed_output(ground, id, &record).map_err(environment)? {
+                None => return Ok(Verdict::Fresh(record)),
+                Some(path) => vec![DirtyReason::OutputChanged(path)],
+            }
+        }
+        Some(Ok(_)) => since_last_time(ground, action, fingerprint),
+        Some(Err(why)) => after_forgetting(why, since_last_time(ground, action, fingerprint)),
+        None => vec![DirtyReason::NeverRan],
+    };
+    let hit = look_up(ground, fingerprint, warnings);
+    Ok(Verdict::Stale { reasons, hit })
+}
+
+/// The first output that is not what the record says.
+fn disturbed_output(
+    ground: &Ground<'_>,
+    id: ActionId,
+    record: &Record,
+) -> Result<Option<String>, Error> {
+    let action = &ground.project.graph[id];
+    if action.outputs.is_empty() {
+        return Ok(None);
+    }
+    let roots = ground.project.roots(id);
+    let present = outputs::present(&action.outputs, &roots)?;
+    let difference = outputs::difference(&record.result.outputs, &present, &roots, ground.index)?;
+    Ok(difference.map(|path| path.to_string()))
+}
+
+/// What changed since the fingerprint of the last time; no reason at all if that is not known.
+fn since_last_time(
+    ground: &Ground<'_>,
+    action: &Action,
+    fingerprint: &Fingerprint,
+) -> Vec<DirtyReason> {
+    let then = fs::read_to_string(ground.state.fingerprint(&action.name)).unwrap_or_default();
+    let mut reasons =
+        if then.is_empty() { Vec::new() } else { fingerprint::compare(&then, &fingerprint.text) };
+    let graph = &ground.project.graph;
+    for reason in &mut reasons {
+        if let DirtyReason::NeedChanged { need, path } = reason
+            && let Some((exporter, its_path)) = exporter(graph, action, path)
+        {
+            *need = Some(graph[exporter].name.to_string());
+            *path = its_path;
+        }
+    }
+    reasons
+}
+
+/// The action that exports `path`, as `action` sees it, and the path as that action itself calls it. Asked for changed paths only, so it may be slow.
+fn exporter(graph: &Graph, action: &Action, path: &str) -> Option<(ActionId, String)> {
+    if let Some((chain, below)) = path.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+        let mut exporter = None;
+        for link in chain.split('/') {
+            let name = link.strip_suffix(".out").unwrap_or(link).strip_prefix("needs.")?;
+            let needs = exporter.map_or(&action.needs, |id: ActionId| &graph[id].needs);
+            exporter = Some(needs.iter().find(|need| need.name == name)?.action);
+        }
+        return Some((exporter?, format!("{{out}}{below}")));
+    }
+    let file = RelPath::new(path)?;
+    let output = OutputPath { base: Base::Tree, path: file.clone() };
+    let exports = |id: ActionId| {
+        graph[id].outputs.iter().any(|pattern| pattern.owns(&output))
+            || graph[id].inputs.matches(&file)
+    };
+    let need = action.needs.iter().find(|need| exports(need.action))?;
+    Some((need.action, path.to_owned()))
+}
+
+fn after_forgetting(why: Forgotten, mut changes: Vec<DirtyReason>) -> Vec<DirtyReason> {
+    let reason = match why {
+        Forgotten::Begun => DirtyReason::LastRunUnfinished,
+        Forgotten::Failed => DirtyReason::LastRunFailed,
+        Forgotten::Disturbed => DirtyReason::LastRunDisturbed,
+    };
+    // What changed since a failure is why it is worth trying again: the better answer, where there is one.
+    if changes.is_empty() {
+        changes.push(reason);
+    }
+    changes
+}
+
+fn look_up(
+    ground: &Ground<'_>,
+    fingerprint: &Fingerprint,
+    warnings: &mut Vec<String>,
+) -> Option<ActionResult> {
+    let store = ground.store?;
+    match store.result(&fingerprint.key) {
+        Ok(result) => result,
+        Err(error) => {
+            warnings.push(format!("{}: {error}", store.name()));
+            None
+        }
+    }
+}

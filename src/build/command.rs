@@ -1,0 +1,186 @@
+//! From an action to the command that is run: who its tools are, what it sees of the environment, what its placeholders stand for.
+
+use super::Ground;
+use super::check::environment as environment_failure;
+use crate::action::{Action, ActionId};
+use crate::environment::{self, Environment};
+use crate::event::Failure;
+use crate::execute::Command;
+use crate::project::Project;
+use crate::step::Run;
+use crate::template::shell::{Line, Shell};
+use crate::template::{Piece, Template};
+use crate::tools::{self, Identity, KnownTool};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// What an action is run with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Setting {
+    pub(crate) environment: Environment,
+    /// Everything that the command sees.
+    pub(crate) env: BTreeMap<OsString, OsString>,
+    /// The tools that count, by name.
+    pub(crate) tools: Vec<Identity>,
+    /// Whether one of the tools takes part in a jobserver.
+    pub(crate) jobserver: bool,
+}
+
+/// How much of what a command prints is kept.
+const LOG_LIMIT: u64 = 16 << 20;
+
+/// The shell that runs a `run` that is one text.
+const SHELL: &str = if cfg!(windows) { "cmd" } else { "sh" };
+
+/// Finds out what an action is run with. Fails where a tool is missing.
+pub(crate) fn setting(ground: &Ground<'_>, id: ActionId) -> Result<Setting, Failure> {
+    let action = &ground.project.graph[id];
+    let Some(run) = &action.run else { return Ok(Setting::default()) };
+    let (names, seen) = (tool_names(action, run), seen_tools(run));
+    let rows: Vec<&KnownTool> =
+        names.iter().chain(&seen).filter_map(|name| tools::known(base_name(name))).collect();
+    let environment = environment::strict(ground.env, &action.track_env, &action.pass_env, &rows);
+    let mut env = environment.all.clone();
+    for (name, value) in &action.env {
+        env.insert(name.into(), value.render(|piece| stands_for(ground.project, id, piece)).into());
+    }
+    let dir = action.dir.under(&ground.project.workspace.root);
+    let identify = |name: &String| ground.tools.identify(name, &dir, &env, ground.index);
+    let mut tools =
+        names.iter().map(identify).collect::<Result<Vec<_>, _>>().map_err(environment_failure)?;
+    // What only looks like a tool in a shell's line need not be one: `./bin/protoc` is not the `protoc` of the PATH.
+    let unnamed = seen.iter().filter(|name| !names.contains(name));
+    tools.extend(unnamed.filter_map(|name| identify(name).ok()));
+    add_out_dirs(ground.project, id, &mut env);
+    Ok(Setting { environment, env, tools, jobserver: rows.iter().any(|row| row.jobserver) })
+}
+
+/// The command of an action that has one.
+pub(crate) fn command(ground: &Ground<'_>, id: ActionId, run: &Run, setting: &Setting) -> Command {
+    let action = &ground.project.graph[id];
+    let (program, arguments) = match run {
+        Run::Program(words) => {
+            let mut words = words.iter().map(|word| render(ground.project, id, word));
+            (words.next().unwrap_or_default(), words.map(OsString::from).collect())
+        }
+        Run::Shell(line) => {
+            let line =
+                line.render_for_shell(Shell::HERE, |piece| stands_for(ground.project, id, piece));
+            let flag = if cfg!(windows) { "/C" } else { "-c" };
+            (SHELL.to_owned(), vec![flag.into(), line.into()])
+        }
+    };
+    let identity = setting.tools.iter().find(|tool| tool.name == program);
+    Command {
+        program: identity.map_or_else(|| PathBuf::from(&program), |tool| tool.path.clone()),
+        arguments,
+        dir: action.dir.under(&ground.project.workspace.root),
+        env: setting.env.clone(),
+        log: ground.state.log(&action.name),
+        log_limit: LOG_LIMIT,
+        timeout: action.timeout,
+        jobserver: setting.jobserver,
+    }
+}
+
+/// The command as a line that can be pasted into a shell at any place.
+pub(crate) fn repeat_line(project: &Project, id: ActionId, run: &Run) -> String {
+    let action = &project.graph[id];
+    let dir = action.dir.under(&project.workspace.root);
+    let mut words = vec!["cd".to_owned(), shell_word(&dir.to_string_lossy()), "&&".to_owned()];
+    for (name, value) in &action.env {
+        words.push(format!("{name}={}", shell_word(&render(project, id, value))));
+    }
+    match run {
+        Run::Program(arguments) => {
+            words.extend(arguments.iter().map(|word| shell_word(&render(project, id, word))))
+        }
+        Run::Shell(line) => {
+            let line = line.render_for_shell(Shell::HERE, |piece| stands_for(project, id, piece));
+            words.extend([SHELL.to_owned(), "-c".to_owned(), shell_word(&line)]);
+        }
+    }
+    words.join(" ")
+}
+
+/// `text` as one word of a shell's line.
+fn shell_word(text: &str) -> String {
+    Line::new(Shell::HERE).quote(text)
+}
+
+/// The names of the tools of an action: those it names, and the program that it starts. A program that one of its needs makes is
+/// no tool: its bytes are among what the need exports.
+fn tool_names(action: &Action, run: &Run) -> Vec<String> {
+    let mut names = action.tools.clone();
+    match run {
+        Run::Program(words) => {
+            names.extend(words.first().and_then(Template::as_text).map(str::to_owned))
+        }
+        Run::Shell(_) => names.push(SHELL.to_owned()),
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The known tools that a line for the shell seems to start.
+fn seen_tools(run: &Run) -> Vec<String> {
+    match run {
+        Run::Program(_) => Vec::new(),
+        Run::Shell(line) => {
+            let text = line.render(|_| String::new());
+            tools::in_shell_line(&text).into_iter().map(str::to_owned).collect()
+        }
+    }
+}
+
+fn base_name(name: &str) -> &str {
+    let name = Path::new(name).file_name().and_then(|name| name.to_str()).unwrap_or(name);
+    if cfg!(windows) { name.strip_suffix(".exe").unwrap_or(name) } else { name }
+}
+
+fn render(project: &Project, id: ActionId, template: &Template) -> String {
+    template.render(|piece| stands_for(project, id, piece))
+}
+
+/// What a placeholder of an action stands for.
+fn stands_for(project: &Project, id: ActionId, piece: &Piece) -> String {
+    match piece {
+        Piece::Out => project.out_dir(id).to_string_lossy().into_owned(),
+        Piece::NeedOut(name) => need_out_dir(project, id, name).to_string_lossy().into_owned(),
+        Piece::Text(text) | Piece::Matrix(text) => text.clone(),
+    }
+}
+
+/// The output directory of the need that is called `name`; of several actions of one step the directory that holds theirs.
+fn need_out_dir(project: &Project, id: ActionId, name: &str) -> PathBuf {
+    let needs = &project.graph[id].needs;
+    if let Some(need) = needs.iter().find(|need| need.name == name) {
+        return project.out_dir(need.action);
+    }
+    let is_cell = |need: &&crate::action::Need| {
+        need.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('['))
+    };
+    let step =
+        needs.iter().find(is_cell).map(|need| project.graph[need.action].name.step_out_dir());
+    step.unwrap_or_default().under(&project.workspace.state_dir().join("out"))
+}
+
+fn add_out_dirs(project: &Project, id: ActionId, env: &mut BTreeMap<OsString, OsString>) {
+    env.insert("GRANULAR_OUT".into(), project.out_dir(id).into());
+    for need in &project.graph[id].needs {
+        let name = need.name.split('[').next().unwrap_or(&need.name);
+        env.insert(
+            format!("GRANULAR_OUT_{}", variable(name)).into(),
+            need_out_dir(project, id, name).into(),
+        );
+    }
+}
+
+/// A name as part of a variable's: capitals, with `_` for what no variable can have.
+fn variable(name: &str) -> String {
+    name.chars()
+        .map(|char| if char.is_ascii_alphanumeric() { char.to_ascii_uppercase() } else { '_' })
+        .collect()
+}

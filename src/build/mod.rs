@@ -1,0 +1,150 @@
+//! Brings actions up to date. One thread owns the states and decides; workers check, restore and run, and report over a channel.
+//! Knows no terminal and no arguments; what it works with comes in as [`Edges`], what happens goes out as [`Event`]s.
+//!
+//! In reading order: [`plan`] (what is wanted and in which order), [`check`] (is it fresh, does a store have it), [`restore`],
+//! [`run`] and [`command`] (the two ways to bring it up to date), [`owner`] (the loop that decides).
+
+pub(crate) mod check;
+pub(crate) mod command;
+pub(crate) mod files;
+mod owner;
+pub(crate) mod plan;
+mod restore;
+pub(crate) mod run;
+mod states;
+
+use crate::action::ActionId;
+use crate::error::{Error, Result};
+use crate::event::{Event, Summary};
+use crate::execute::slots::Jobserver;
+use crate::execute::{Executor, Stop};
+use crate::index::Index;
+use crate::inputs::{FoundInputs, Hidden};
+use crate::mistake::Mistake;
+use crate::project::Project;
+use crate::state::records::Records;
+use crate::state::{self, State, lock};
+use crate::store::Store;
+use crate::tools::Tools;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::time::Instant;
+
+/// How a build is to go about it.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Whether to go on with what does not depend on a failed step.
+    pub keep_going: bool,
+    /// Whether what was asked for (not what it needs) runs again although it is up to date.
+    pub force: bool,
+}
+
+/// What a build works with, besides the project: its edges to the world.
+pub struct Edges<'a> {
+    /// Where results are kept; `None` to do without.
+    pub store: Option<&'a dyn Store>,
+    /// What runs commands.
+    pub executor: &'a dyn Executor,
+    /// How many may run at once, children of theirs included.
+    pub jobserver: &'a Jobserver,
+    /// The environment of this process.
+    pub env: &'a BTreeMap<OsString, OsString>,
+    /// Tells when to stop.
+    pub stop: &'a Stop,
+}
+
+/// Why a build did not come to a [`Summary`].
+#[derive(Debug)]
+pub enum BuildError {
+    /// Mistakes that only the files show, such as a pattern that matches nothing. Nothing has run.
+    Mistakes(Vec<Mistake>),
+    /// The environment. What was finished before is kept.
+    Environment(Error),
+}
+
+impl From<Error> for BuildError {
+    fn from(error: Error) -> Self {
+        Self::Environment(error)
+    }
+}
+
+/// What all workers of one build share. Nothing in it decides anything.
+pub(crate) struct Ground<'a> {
+    pub(crate) project: &'a Project,
+    /// Where results are kept, if anywhere.
+    pub(crate) store: Option<&'a dyn Store>,
+    /// The environment of this process.
+    pub(crate) env: &'a BTreeMap<OsString, OsString>,
+    pub(crate) state: &'a State,
+    pub(crate) index: &'a Index,
+    pub(crate) records: &'a Records,
+    pub(crate) tools: &'a Tools,
+    pub(crate) hidden: &'a Hidden,
+    /// The actions that run whatever is recorded.
+    pub(crate) forced: &'a [ActionId],
+}
+
+/// Brings `wanted` and all that it needs up to date. A failed step is no error: it is in the summary.
+pub fn build(
+    project: &Project,
+    wanted: &[ActionId],
+    options: &Options,
+    edges: &Edges<'_>,
+    report: &mut dyn FnMut(Event),
+) -> Result<Summary, BuildError> {
+    let began = Instant::now();
+    let state = State::new(project.workspace.state_dir());
+    state.create()?;
+    let mut waiting = |process| report(Event::Waiting { process });
+    let Some(_lock) = lock::take(&state.lock(), edges.stop, &mut waiting)? else {
+        return Ok(Summary { stopped: true, duration: began.elapsed(), ..Summary::default() });
+    };
+    empty_staging(&state)?;
+
+    let planned = plan::closure(&project.graph, wanted);
+    let hidden = files::hidden(project);
+    let found = files::find(project, &planned, &hidden)?;
+    report(Event::Planned {
+        actions: planned.iter().map(|id| project.graph[*id].name.clone()).collect(),
+    });
+
+    let index = Index::open(&state.index());
+    let records = Records::open(&state.records());
+    let ground = Ground {
+        project,
+        store: edges.store,
+        env: edges.env,
+        state: &state,
+        index: &index,
+        records: &records,
+        tools: &Tools::default(),
+        hidden: &hidden,
+        forced: if options.force { wanted } else { &[] },
+    };
+    let mut summary = owner::run(&ground, edges, &planned, found, options, report)?;
+    if let Err(error) = index.save(&state.index()) {
+        report(Event::Warning { message: error.to_string() });
+    }
+    summary.duration = began.elapsed();
+    Ok(summary)
+}
+
+/// Takes away what an earlier build left in staging when it was killed. The lock is held: nobody else works there.
+fn empty_staging(state: &State) -> Result<()> {
+    let tmp = state.tmp();
+    match fs::remove_dir_all(&tmp) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("cannot empty", &tmp, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What was found of each planned action's inputs; see [`files`].
+pub(crate) type Found = BTreeMap<ActionId, FoundInputs>;
+
+/// Now, as results and records note it.
+pub(crate) fn now_ms() -> u64 {
+    state::now_ms()
+}

@@ -1,0 +1,489 @@
+//! The loop that owns the states of a build. It alone decides; workers do what it hands out and send back what came of it.
+//!
+//! A ready action is checked by a pool of as many workers as there are slots. What is fresh is done; what a store has is restored by
+//! the same pool; what has to run waits for its slots, the most urgent first, and gets a thread of its own, which is cheap beside a
+//! process. Two actions with one key are never in hand at once: the second is checked again when the first is done.
+
+use super::check::{self, Checked, Need, Verdict};
+use super::states::{State, States};
+use super::{Edges, Found, Ground, Options, now_ms, plan, restore, run};
+use crate::action::ActionId;
+use crate::content::Output;
+use crate::error::Result;
+use crate::event::{Event, Failure, Finished, Skip, Status, Summary};
+use crate::execute::slots::{Slot, Slots};
+use crate::export::Export;
+use crate::inputs::FoundInputs;
+use crate::reason::DirtyReason;
+use crate::result::ActionResult;
+use crate::state::history::{self, Entry, What};
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, Scope};
+use std::time::Duration;
+
+/// What a worker of the pool is handed.
+enum Job {
+    Check(ActionId, Vec<Need>, Option<FoundInputs>),
+    Restore(ActionId, Box<Checked>, Vec<DirtyReason>, ActionResult),
+}
+
+/// What comes back.
+enum Message {
+    Checked(ActionId, std::result::Result<Box<Checked>, Failure>),
+    Restored(ActionId, Box<Checked>, Vec<DirtyReason>, ActionResult, restore::Outcome),
+    Ran(ActionId, Box<Checked>, run::Outcome),
+    Slot(Slot),
+}
+
+/// How often the loop looks whether it is asked to stop while nothing comes back.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Brings `planned` up to date.
+pub(crate) fn run(
+    ground: &Ground<'_>,
+    edges: &Edges<'_>,
+    planned: &[ActionId],
+    found: Found,
+    options: &Options,
+    report: &mut dyn FnMut(Event),
+) -> Result<Summary> {
+    let (to_owner, messages) = mpsc::channel();
+    let (to_pool, jobs) = mpsc::channel();
+    let jobs = Mutex::new(jobs);
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let workers = edges.jobserver.limit().unwrap_or(processors).min(processors).min(planned.len());
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            let to_owner = to_owner.clone();
+            scope.spawn(|| work(ground, &jobs, to_owner));
+        }
+        let ways = Ways { to_pool, to_owner };
+        let owner = Owner::new(ground, edges, planned, found, options, report, ways);
+        owner.run(scope, messages)
+    })
+}
+
+fn work(ground: &Ground<'_>, jobs: &Mutex<Receiver<Job>>, to_owner: Sender<Message>) {
+    loop {
+        // Not in the head of a loop over the receiver: the lock must not be held while the job is done.
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let message = match job {
+            Ok(Job::Check(id, needs, found)) => {
+                Message::Checked(id, check::check(ground, id, needs, found).map(Box::new))
+            }
+            Ok(Job::Restore(id, checked, reasons, result)) => {
+                let outcome = match ground.store {
+                    Some(store) => restore::restore(ground, id, &checked, &result, &reasons, store),
+                    None => restore::Outcome::Missed("there is no store".to_owned()),
+                };
+                Message::Restored(id, checked, reasons, result, outcome)
+            }
+            Err(_) => return,
+        };
+        if to_owner.send(message).is_err() {
+            return;
+        }
+    }
+}
+
+/// Where the owner sends work, and where what came of it is sent.
+struct Ways {
+    to_pool: Sender<Job>,
+    to_owner: Sender<Message>,
+}
+
+struct Owner<'a, 'r> {
+    ground: &'a Ground<'a>,
+    edges: &'a Edges<'a>,
+    options: &'a Options,
+    report: &'r mut dyn FnMut(Event),
+    states: States,
+    found: Found,
+    exports: BTreeMap<ActionId, Arc<Vec<Export>>>,
+    /// What was found out about the actions that wait for slots.
+    checked: BTreeMap<ActionId, Box<Checked>>,
+    ways: Ways,
+    /// Made when the first action has to run: a build in which nothing does asks for none.
+    slots: Option<Slots>,
+    /// How many slots have been asked for, for one action, and have not come. One request at a time keeps the order of urgency.
+    asked: Option<u32>,
+    /// The slots that running actions have.
+    in_use: BTreeMap<ActionId, Slot>,
+    /// Whether a command has run in this build, so that what was looked for before may not be what is there.
+    disturbed: bool,
+    began_ms: u64,
+    history: Vec<Entry>,
+    fresh_saved: Duration,
+    summary: Summary,
+}
+
+impl<'a, 'r> Owner<'a, 'r> {
+    fn new(
+        ground: &'a Ground<'a>,
+        edges: &'a Edges<'a>,
+        planned: &[ActionId],
+        found: Found,
+        options: &'a Options,
+        report: &'r mut dyn FnMut(Event),
+        ways: Ways,
+    ) -> Self {
+        let graph = &ground.project.graph;
+        let last_duration = |id: ActionId| {
+            let record = ground.records.get(&graph[id].name.to_string())?.ok()?;
+            Some(record.result.duration)
+        };
+        let urgency = plan::urgency(graph, planned, last_duration);
+        Self {
+            ground,
+            edges,
+            options,
+            report,
+            states: States::new(graph, planned, urgency),
+            found,
+            exports: BTreeMap::new(),
+            checked: BTreeMap::new(),
+            ways,
+            slots: None,
+            asked: None,
+            in_use: BTreeMap::new(),
+            disturbed: false,
+            began_ms: now_ms(),
+            history: Vec::new(),
+            fresh_saved: Duration::ZERO,
+            summary: Summary::default(),
+        }
+    }
+
+    fn run<'scope>(
+        mut self,
+        scope: &'scope Scope<'scope, '_>,
+        messages: Receiver<Message>,
+    ) -> Result<Summary>
+    where
+        'a: 'scope,
+    {
+        while self.states.is_unfinished() {
+            if self.is_halted() {
+                self.skip_idle();
+            } else {
+                self.hand_out_checks();
+                self.ask_for_slots()?;
+            }
+            if !self.states.is_unfinished() {
+                break;
+            }
+            match messages.recv_timeout(PATIENCE) {
+                Ok(message) => self.take(message, scope),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.summary.stopped = self.edges.stop.is_asked();
+        self.note_history();
+        Ok(self.summary)
+    }
+
+    /// Whether nothing more is to be started.
+    fn is_halted(&self) -> bool {
+        self.edges.stop.is_asked() || (self.summary.failed > 0 && !self.options.keep_going)
+    }
+
+    fn skip_idle(&mut self) {
+        let skip = if self.edges.stop.is_asked() { Skip::Stopped } else { Skip::AfterFailure };
+        for id in self.states.idle() {
+            self.states.set(id, State::Done);
+            self.finish(id, Status::Skipped(skip.clone()), Told::default());
+        }
+        self.checked.clear();
+    }
+
+    fn hand_out_checks(&mut self) {
+        while let Some(id) = self.states.next_ready() {
+            self.states.set(id, State::Checking);
+            let action = &self.ground.project.graph[id];
+            let exports = |id: &ActionId| self.exports.get(id).cloned().unwrap_or_default();
+            let needs = action
+                .needs
+                .iter()
+                .map(|need| (need.name.clone(), exports(&need.action)))
+                .collect();
+            let found = self.found.remove(&id).filter(|_| !self.disturbed);
+            let _ = self.ways.to_pool.send(Job::Check(id, needs, found));
+        }
+    }
+
+    /// Asks for the slots of the most urgent action that waits for some.
+    fn ask_for_slots(&mut self) -> Result<()> {
+        let Some(id) = self.states.next_queued() else { return Ok(()) };
+        if self.asked.is_none() {
+            let jobs = self.ground.project.graph[id].jobs;
+            self.asked = Some(jobs);
+            self.slots()?.request(jobs);
+        }
+        Ok(())
+    }
+
+    fn slots(&mut self) -> Result<&Slots> {
+        let slots = match self.slots.take() {
+            Some(slots) => slots,
+            None => {
+                let to_owner = self.ways.to_owner.clone();
+                Slots::new(self.edges.jobserver, move |slot| {
+                    drop(to_owner.send(Message::Slot(slot)))
+                })?
+            }
+        };
+        Ok(self.slots.insert(slots))
+    }
+
+    /// Starts the most urgent of the actions that take as many slots as `slot` stands for. If none is left the slot goes back.
+    fn start<'scope>(&mut self, slot: Slot, scope: &'scope Scope<'scope, '_>)
+    where
+        'a: 'scope,
+    {
+        let jobs = self.asked.take();
+        let takes_as_many = |id: &ActionId| Some(self.ground.project.graph[*id].jobs) == jobs;
+        let Some(id) = self.states.queued().find(takes_as_many) else { return };
+        let Some(checked) = self.checked.remove(&id) else { return };
+        self.states.set(id, State::Running);
+        self.in_use.insert(id, slot);
+        self.disturbed = true;
+        (self.report)(Event::Started { action: self.ground.project.graph[id].name.clone() });
+        let (ground, edges, to_owner) = (self.ground, self.edges, self.ways.to_owner.clone());
+        scope.spawn(move || {
+            if let Some(what) = &ground.project.graph[id].run {
+                let outcome = run::run(ground, edges, id, &checked, what);
+                let _ = to_owner.send(Message::Ran(id, checked, outcome));
+            }
+        });
+    }
+
+    fn take<'scope>(&mut self, message: Message, scope: &'scope Scope<'scope, '_>)
+    where
+        'a: 'scope,
+    {
+        match message {
+            Message::Checked(id, Ok(checked)) => self.take_checked(id, checked),
+            Message::Checked(id, Err(failure)) => self.fail(id, failure, Told::default()),
+            Message::Restored(id, checked, reasons, result, outcome) => {
+                self.take_restored(id, checked, reasons, result, outcome)
+            }
+            Message::Ran(id, checked, outcome) => self.take_ran(id, &checked, outcome),
+            Message::Slot(slot) => {
+                if self.is_halted() {
+                    self.asked = None;
+                } else {
+                    self.start(slot, scope);
+                }
+            }
+        }
+    }
+
+    fn take_checked(&mut self, id: ActionId, mut checked: Box<Checked>) {
+        self.warn(std::mem::take(&mut checked.warnings));
+        let key = checked.fingerprint.key;
+        let (reasons, hit) = match &mut checked.verdict {
+            Verdict::FileSet => return self.fresh(id, &checked, &[], Duration::ZERO),
+            Verdict::Fresh(record) => {
+                let record = record.clone();
+                return self.fresh(id, &checked, &record.result.outputs, record.result.duration);
+            }
+            Verdict::Stale { reasons, hit } => (reasons.clone(), hit.take()),
+        };
+        if self.is_halted() {
+            // It is idle again and skipped with the others.
+            return self.states.set(id, State::Ready);
+        }
+        if !self.states.claim(key, id) {
+            return;
+        }
+        match hit {
+            Some(result) => {
+                self.states.set(id, State::Restoring);
+                let _ = self.ways.to_pool.send(Job::Restore(id, checked, reasons, result));
+            }
+            None => self.queue(id, checked),
+        }
+    }
+
+    fn queue(&mut self, id: ActionId, checked: Box<Checked>) {
+        self.states.set(id, State::Queued);
+        self.checked.insert(id, checked);
+    }
+
+    fn fresh(&mut self, id: ActionId, checked: &Checked, outputs: &[Output], saved: Duration) {
+        self.fresh_saved += saved;
+        let told = Told { key: Some(checked.fingerprint.key), saved, ..Told::default() };
+        self.succeed(id, checked, outputs, Status::Fresh, told);
+    }
+
+    fn take_restored(
+        &mut self,
+        id: ActionId,
+        checked: Box<Checked>,
+        reasons: Vec<DirtyReason>,
+        result: ActionResult,
+        outcome: restore::Outcome,
+    ) {
+        let key = Some(checked.fingerprint.key);
+        match outcome {
+            restore::Outcome::Restored { duration, bytes, warnings } => {
+                self.warn(warnings);
+                let source = self.ground.store.map_or("", |store| store.name()).to_owned();
+                let saved = result.duration.saturating_sub(duration);
+                let told = Told { key, duration, saved, reasons, printed: result.log.is_some() };
+                self.succeed(
+                    id,
+                    &checked,
+                    &result.outputs,
+                    Status::Restored { source, bytes },
+                    told,
+                );
+            }
+            restore::Outcome::Missed(message) => {
+                self.warn(vec![message]);
+                self.queue(id, checked);
+            }
+            restore::Outcome::Failed(failure) => {
+                self.states.release(&checked.fingerprint.key);
+                self.fail(id, failure, Told { key, reasons, ..Told::default() });
+            }
+        }
+    }
+
+    fn take_ran(&mut self, id: ActionId, checked: &Checked, outcome: run::Outcome) {
+        self.in_use.remove(&id);
+        self.warn(outcome.warnings);
+        let reasons = match &checked.verdict {
+            Verdict::Stale { reasons, .. } => reasons.clone(),
+            Verdict::FileSet | Verdict::Fresh(_) => Vec::new(),
+        };
+        let key = Some(checked.fingerprint.key);
+        let told = Told {
+            key,
+            duration: outcome.duration,
+            saved: Duration::ZERO,
+            reasons,
+            printed: outcome.printed,
+        };
+        match outcome.ending {
+            run::RunEnding::Done(outputs) => self.succeed(id, checked, &outputs, Status::Ran, told),
+            run::RunEnding::Failed(failure) => {
+                self.states.release(&checked.fingerprint.key);
+                self.fail(id, failure, told);
+            }
+            run::RunEnding::Stopped => {
+                self.states.set(id, State::Done);
+                self.finish(id, Status::Skipped(Skip::Stopped), told);
+            }
+        }
+    }
+
+    fn succeed(
+        &mut self,
+        id: ActionId,
+        checked: &Checked,
+        outputs: &[Output],
+        status: Status,
+        told: Told,
+    ) {
+        let action = &self.ground.project.graph[id];
+        self.exports.insert(id, check::exports(action, outputs, checked));
+        if !matches!(status, Status::Fresh) {
+            self.states.release(&checked.fingerprint.key);
+        }
+        self.states.succeed(id);
+        self.finish(id, status, told);
+    }
+
+    fn fail(&mut self, id: ActionId, failure: Failure, told: Told) {
+        let skipped = self.states.fail(id);
+        self.finish(id, Status::Failed(failure), told);
+        for (dependent, need) in skipped {
+            let need = self.ground.project.graph[need].name.clone();
+            self.finish(dependent, Status::Skipped(Skip::Need(need)), Told::default());
+        }
+    }
+
+    /// Counts and tells how an action came out.
+    fn finish(&mut self, id: ActionId, status: Status, told: Told) {
+        let action = &self.ground.project.graph[id];
+        self.count(&status, told.saved);
+        self.note(&action.name.to_string(), &status, &told);
+        (self.report)(Event::Finished(Finished {
+            action: action.name.clone(),
+            status,
+            key: told.key,
+            duration: told.duration,
+            saved: told.saved,
+            reasons: told.reasons,
+            log: told.printed.then(|| self.ground.state.log(&action.name)),
+            is_check: action.run.is_some() && action.outputs.is_empty(),
+        }));
+    }
+
+    fn count(&mut self, status: &Status, saved: Duration) {
+        self.summary.saved += saved;
+        match status {
+            Status::Fresh => self.summary.fresh += 1,
+            Status::Restored { .. } => self.summary.restored += 1,
+            Status::Ran => self.summary.ran += 1,
+            Status::Failed(failure) => {
+                self.summary.failed += 1;
+                self.summary.failed_by_environment +=
+                    usize::from(matches!(failure, Failure::Environment { .. }));
+            }
+            Status::Skipped(_) => self.summary.skipped += 1,
+        }
+    }
+
+    fn note(&mut self, action: &str, status: &Status, told: &Told) {
+        let what = match status {
+            Status::Restored { .. } => What::Restored,
+            Status::Ran => What::Ran,
+            Status::Failed(_) => What::Failed,
+            Status::Fresh | Status::Skipped(_) => return,
+        };
+        let reason = told
+            .reasons
+            .first()
+            .map(|reason| (reason.kind().to_owned(), reason.subject().map(str::to_owned)));
+        self.history.push(Entry {
+            build_ms: self.began_ms,
+            action: action.to_owned(),
+            what,
+            duration: told.duration,
+            saved: told.saved,
+            reason,
+            fresh: None,
+        });
+    }
+
+    /// Writes what happened behind the history. A build in which all was fresh writes nothing.
+    fn note_history(&mut self) {
+        let Some(first) = self.history.first_mut() else { return };
+        first.fresh = Some((self.summary.fresh as u64, self.fresh_saved));
+        if let Err(error) = history::append(&self.ground.state.history(), &self.history) {
+            self.warn(vec![error.to_string()]);
+        }
+    }
+
+    fn warn(&mut self, messages: Vec<String>) {
+        for message in messages {
+            (self.report)(Event::Warning { message });
+        }
+    }
+}
+
+/// What is told of an action beside its status.
+#[derive(Default)]
+struct Told {
+    key: Option<crate::digest::Key>,
+    duration: Duration,
+    saved: Duration,
+    reasons: Vec<DirtyReason>,
+    printed: bool,
+}

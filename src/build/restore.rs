@@ -1,0 +1,128 @@
+//! Restores one action from a store.
+
+use super::check::{Checked, environment};
+use super::{Ground, now_ms};
+use crate::action::ActionId;
+use crate::error::Error;
+use crate::event::Failure;
+use crate::outputs::{self, RestoreError};
+use crate::reason::DirtyReason;
+use crate::result::ActionResult;
+use crate::state::records::{Forgotten, Record};
+use crate::store::Store;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How a restore came out.
+pub(crate) enum Outcome {
+    /// The outputs are those of the result.
+    Restored {
+        /// How long it took.
+        duration: Duration,
+        /// The bytes of all its files.
+        bytes: u64,
+        /// What is to be told.
+        warnings: Vec<String>,
+    },
+    /// The store could not give what it promised: nothing was touched, and it has to run.
+    Missed(String),
+    /// The workspace could not be written.
+    Failed(Failure),
+}
+
+/// Puts `result` in place.
+pub(crate) fn restore(
+    ground: &Ground<'_>,
+    id: ActionId,
+    checked: &Checked,
+    result: &ActionResult,
+    reasons: &[DirtyReason],
+    store: &dyn Store,
+) -> Outcome {
+    let began = Instant::now();
+    let action = &ground.project.graph[id];
+    let name = action.name.to_string();
+    let roots = ground.project.roots(id);
+    let log = ground.state.log(&action.name);
+    if let Err(message) = fetch_log(result, store, &roots.staging, &log) {
+        return Outcome::Missed(message);
+    }
+    let record = ground.records.get(&name).and_then(Result::ok);
+    let known = record.as_ref().map_or(&[][..], |record| &record.result.outputs);
+    let mut commit = || ground.records.forget(&name, Forgotten::Begun);
+    let restored = outputs::restore(
+        &action.outputs,
+        &result.outputs,
+        known,
+        &roots,
+        ground.index,
+        store,
+        &mut commit,
+    );
+    let _ = fs::remove_dir_all(&roots.staging);
+    let restored = match restored {
+        Ok(restored) => restored,
+        Err(RestoreError::Store(error)) => {
+            return Outcome::Missed(format!("{}: {error}", store.name()));
+        }
+        Err(RestoreError::Refused(message)) => {
+            return Outcome::Missed(format!("{}: {message}", store.name()));
+        }
+        Err(RestoreError::Io(error)) => return Outcome::Failed(environment(error)),
+    };
+    let record = Record {
+        key: checked.fingerprint.key,
+        result: result.clone(),
+        source: Some(store.name().to_owned()),
+        at_ms: now_ms(),
+        reasons: reasons.to_vec(),
+    };
+    let remembered = remember(ground, id, checked, record);
+    let mut warnings: Vec<String> =
+        restored.displaced.iter().map(super::run::displaced_message).collect();
+    warnings.extend(remembered.err().map(|error| error.to_string()));
+    Outcome::Restored { duration: began.elapsed(), bytes: restored.bytes, warnings }
+}
+
+/// Notes that an action is up to date: the text of its fingerprint first, so that the record is never without.
+pub(crate) fn remember(
+    ground: &Ground<'_>,
+    id: ActionId,
+    checked: &Checked,
+    record: Record,
+) -> Result<(), Error> {
+    note_fingerprint(ground, id, checked)?;
+    ground.records.remember(&ground.project.graph[id].name.to_string(), record)
+}
+
+/// Notes the text that the next build compares with.
+pub(crate) fn note_fingerprint(
+    ground: &Ground<'_>,
+    id: ActionId,
+    checked: &Checked,
+) -> Result<(), Error> {
+    let path = ground.state.fingerprint(&ground.project.graph[id].name);
+    fs::write(&path, &checked.fingerprint.text)
+        .map_err(|error| Error::io("cannot write", &path, error))
+}
+
+/// Puts the log of `result` where the action's log lies.
+fn fetch_log(
+    result: &ActionResult,
+    store: &dyn Store,
+    staging: &Path,
+    log: &Path,
+) -> Result<(), String> {
+    let Some(digest) = result.log else {
+        let _ = fs::remove_file(log);
+        return Ok(());
+    };
+    let staged = staging.join("log");
+    let io = |error: std::io::Error| Error::io("cannot write", log, error).to_string();
+    fs::create_dir_all(staging).map_err(io)?;
+    let fetched = store
+        .fetch(&[(digest, staged.clone())])
+        .map_err(|error| format!("{}: {error}", store.name()));
+    fetched.and_then(|()| fs::rename(&staged, log).map_err(io))
+}

@@ -1,0 +1,174 @@
+//! The state of each planned action, and every way from one to the next. Pure: knows neither threads nor files.
+//!
+//! `Waiting → Ready → Checking → Done`, or from `Checking` on `→ Restoring → Done`, `→ Queued → Running → Done`; an action whose key
+//! another one is just being brought up to date for is `Parked` and goes back to `Ready` afterwards.
+
+use crate::action::ActionId;
+use crate::digest::Key;
+use crate::graph::Graph;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+/// Where an action stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    /// Some of its needs are not up to date yet.
+    Waiting,
+    /// It can be checked.
+    Ready,
+    /// A worker checks it.
+    Checking,
+    /// Another action with the same key is being restored or run.
+    Parked,
+    /// A worker restores it.
+    Restoring,
+    /// It has to run and waits for slots.
+    Queued,
+    /// It runs.
+    Running,
+    /// It is done with, one way or another.
+    Done,
+}
+
+/// The states of all planned actions.
+pub(crate) struct States {
+    states: BTreeMap<ActionId, State>,
+    /// How many needs are not done.
+    left: BTreeMap<ActionId, usize>,
+    dependents: BTreeMap<ActionId, Vec<ActionId>>,
+    urgency: BTreeMap<ActionId, Duration>,
+    /// The actions in these two states, the most urgent first: kept beside `states` for quick access.
+    ready: BTreeSet<(Reverse<Duration>, ActionId)>,
+    queued: BTreeSet<(Reverse<Duration>, ActionId)>,
+    /// The keys that are being restored or run, and who waits for them.
+    in_flight: HashMap<Key, Vec<ActionId>>,
+    unfinished: usize,
+}
+
+impl States {
+    pub(crate) fn new(
+        graph: &Graph,
+        planned: &[ActionId],
+        urgency: BTreeMap<ActionId, Duration>,
+    ) -> Self {
+        let mut states = Self {
+            states: planned.iter().map(|id| (*id, State::Waiting)).collect(),
+            left: BTreeMap::new(),
+            dependents: BTreeMap::new(),
+            urgency,
+            ready: BTreeSet::new(),
+            queued: BTreeSet::new(),
+            in_flight: HashMap::new(),
+            unfinished: planned.len(),
+        };
+        for &id in planned {
+            let needs: BTreeSet<ActionId> =
+                graph[id].needs.iter().map(|need| need.action).collect();
+            needs.iter().for_each(|need| states.dependents.entry(*need).or_default().push(id));
+            states.left.insert(id, needs.len());
+            if needs.is_empty() {
+                states.set(id, State::Ready);
+            }
+        }
+        states
+    }
+
+    /// The only place where a state changes.
+    pub(crate) fn set(&mut self, id: ActionId, to: State) {
+        let place = (Reverse(self.urgency.get(&id).copied().unwrap_or_default()), id);
+        match self.states.insert(id, to) {
+            Some(State::Ready) => drop(self.ready.remove(&place)),
+            Some(State::Queued) => drop(self.queued.remove(&place)),
+            _ => {}
+        }
+        match to {
+            State::Ready => drop(self.ready.insert(place)),
+            State::Queued => drop(self.queued.insert(place)),
+            State::Done => self.unfinished -= 1,
+            _ => {}
+        }
+    }
+
+    pub(crate) fn get(&self, id: ActionId) -> Option<State> {
+        self.states.get(&id).copied()
+    }
+
+    /// The most urgent action that can be checked.
+    pub(crate) fn next_ready(&self) -> Option<ActionId> {
+        self.ready.first().map(|(_, id)| *id)
+    }
+
+    /// The most urgent action that waits for slots.
+    pub(crate) fn next_queued(&self) -> Option<ActionId> {
+        self.queued.first().map(|(_, id)| *id)
+    }
+
+    /// All actions that wait for slots, the most urgent first.
+    pub(crate) fn queued(&self) -> impl Iterator<Item = ActionId> {
+        self.queued.iter().map(|(_, id)| *id)
+    }
+
+    /// Whether anything is not done with.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.unfinished > 0
+    }
+
+    /// The actions that no worker has in hand and that are not done with.
+    pub(crate) fn idle(&self) -> Vec<ActionId> {
+        let idle = |state: State| {
+            matches!(state, State::Waiting | State::Ready | State::Parked | State::Queued)
+        };
+        self.states.iter().filter(|(_, state)| idle(**state)).map(|(id, _)| *id).collect()
+    }
+
+    /// Claims `key` for `id`. If another action has it, `id` is parked until that one is done.
+    pub(crate) fn claim(&mut self, key: Key, id: ActionId) -> bool {
+        if let Some(parked) = self.in_flight.get_mut(&key) {
+            parked.push(id);
+            self.set(id, State::Parked);
+            return false;
+        }
+        self.in_flight.insert(key, Vec::new());
+        true
+    }
+
+    /// Gives `key` back: whoever waited for it is checked again.
+    pub(crate) fn release(&mut self, key: &Key) {
+        for id in self.in_flight.remove(key).unwrap_or_default() {
+            if self.get(id) == Some(State::Parked) {
+                self.set(id, State::Ready);
+            }
+        }
+    }
+
+    /// Notes that `id` is up to date: what waited for nothing else is ready.
+    pub(crate) fn succeed(&mut self, id: ActionId) {
+        self.set(id, State::Done);
+        for dependent in self.dependents.remove(&id).unwrap_or_default() {
+            let Some(left) = self.left.get_mut(&dependent) else { continue };
+            *left -= 1;
+            if *left == 0 && self.get(dependent) == Some(State::Waiting) {
+                self.set(dependent, State::Ready);
+            }
+        }
+    }
+
+    /// Notes that `id` will not be up to date: everything that needs it, however far, is done with as well. Gives these, each with the need
+    /// of it that failed or was skipped.
+    pub(crate) fn fail(&mut self, id: ActionId) -> Vec<(ActionId, ActionId)> {
+        self.set(id, State::Done);
+        let mut skipped = Vec::new();
+        let mut failed = vec![id];
+        while let Some(need) = failed.pop() {
+            for dependent in self.dependents.remove(&need).unwrap_or_default() {
+                if self.get(dependent) == Some(State::Waiting) {
+                    self.set(dependent, State::Done);
+                    skipped.push((dependent, need));
+                    failed.push(dependent);
+                }
+            }
+        }
+        skipped
+    }
+}

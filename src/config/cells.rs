@@ -1,0 +1,263 @@
+//! The matrix of a step: its variables and values, and what is taken out of it.
+
+use super::document::{Entry, entries};
+use super::placeholder::list;
+use super::suggest::suggest;
+use super::value::Notes;
+use crate::action::ActionName;
+use crate::matrix::{self, Cell};
+use crate::step::{Spanned, StepName};
+use crate::template;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use toml_edit::TableLike;
+
+/// More actions of one step than these are taken for a slip.
+const MOST_ACTIONS: usize = 1_000;
+
+/// Some file systems end names at 255 bytes.
+const LONGEST_NAME: usize = 200;
+
+/// The variables of a matrix and their values.
+pub(super) type Variables = BTreeMap<String, Vec<String>>;
+
+/// Reads `matrix`. `None` if there is a mistake in it.
+pub(super) fn read<'a>(
+    notes: &mut Notes<'a>,
+    step: &StepName,
+    entry: &Entry<'a>,
+) -> Option<Variables> {
+    let before = notes.mistakes.len();
+    let table = notes.table(&format!("`matrix` in step `{step}`"), entry)?;
+    if table.is_empty() {
+        notes.add(
+            format!("`matrix` in step `{step}` has no variables"),
+            &entry.key,
+            "leave it out, or name one",
+        );
+    }
+    let mut variables = Variables::new();
+    for variable in entries(table) {
+        check_name(notes, step, &variable);
+        variables.insert(variable.name.to_owned(), values(notes, step, &variable));
+    }
+    (notes.mistakes.len() == before).then_some(variables)
+}
+
+/// Reads `matrix-exclude`.
+pub(super) fn read_exclude<'a>(
+    notes: &mut Notes<'a>,
+    step: &StepName,
+    variables: Option<&Variables>,
+    entry: &Entry<'a>,
+) -> Vec<Cell> {
+    let what = format!("`matrix-exclude` in step `{step}`");
+    let tables: Vec<(&'a dyn TableLike, Range<usize>)> =
+        match (entry.item.as_array(), entry.item.as_array_of_tables()) {
+            (Some(array), _) => array
+                .iter()
+                .filter_map(|value| exclude_table(notes, &what, value, &entry.value))
+                .collect(),
+            (_, Some(tables)) => {
+                let spanned = |table: &'a toml_edit::Table| {
+                    (table as &dyn TableLike, table.span().unwrap_or_else(|| entry.key.clone()))
+                };
+                tables.iter().map(spanned).collect()
+            }
+            (None, None) => {
+                let help = "write `[{ VARIABLE = \"VALUE\" }]`".to_owned();
+                notes.wrong_type(&what, "an array of tables", entry, Some(help));
+                return Vec::new();
+            }
+        };
+    if variables.is_some_and(Variables::is_empty) {
+        notes.add(
+            format!("{what} stands without a `matrix`"),
+            &entry.key,
+            "there is nothing to take out",
+        );
+        return Vec::new();
+    }
+    tables.into_iter().map(|(table, span)| exclude(notes, step, variables, table, &span)).collect()
+}
+
+/// Notes a matrix that is too large, empty, or whose actions cannot be told apart by their directories. Gives it back, cut
+/// down to one action where there is a mistake.
+pub(super) fn check(
+    notes: &mut Notes<'_>,
+    step: &StepName,
+    span: &Range<usize>,
+    variables: Variables,
+    exclude: &[Cell],
+) -> Variables {
+    let combinations = matrix::combinations(&variables);
+    let cells = matrix::cells(&variables, exclude);
+    let actions = if combinations > matrix::MOST_COMBINATIONS { combinations } else { cells.len() };
+    let message = match actions {
+        0 => format!("`matrix-exclude` in step `{step}` takes every combination out"),
+        1..=MOST_ACTIONS => match indistinct(step, &cells) {
+            None => return variables,
+            Some(message) => message,
+        },
+        actions => format!(
+            "the matrix of step `{step}` has {actions} combinations, and more than {MOST_ACTIONS} are not run"
+        ),
+    };
+    notes.add(message, span, "");
+    let first =
+        |(name, values): (String, Vec<String>)| (name, values.into_iter().take(1).collect());
+    variables.into_iter().map(first).collect()
+}
+
+/// What is wrong with the names of the actions.
+fn indistinct(step: &StepName, cells: &[Cell]) -> Option<String> {
+    let mut directories = BTreeSet::new();
+    for cell in cells {
+        let name = ActionName { step: step.clone(), cell: cell.clone() };
+        let directory = name.out_dir().name().unwrap_or_default().to_lowercase();
+        if directory.len() > LONGEST_NAME {
+            return Some(format!(
+                "the values of the matrix of step `{step}` are too long for the name of a directory"
+            ));
+        }
+        if !cell.is_empty() && !directories.insert(directory) {
+            return Some(format!(
+                "two actions of step `{step}` would share the directory of `{name}`"
+            ));
+        }
+    }
+    None
+}
+
+fn check_name(notes: &mut Notes<'_>, step: &StepName, variable: &Entry<'_>) {
+    if !template::is_variable_name(variable.name) {
+        let message = format!(
+            "the matrix of step `{step}` has a variable `{}`",
+            variable.name.escape_debug()
+        );
+        notes.add(message, &variable.key, "a name is made of letters, digits, `-` and `_`");
+    }
+}
+
+fn values<'a>(notes: &mut Notes<'a>, step: &StepName, variable: &Entry<'a>) -> Vec<String> {
+    let what = format!("variable `{}` of the matrix in step `{step}`", variable.name);
+    let mut values: Vec<String> = Vec::new();
+    let Some(texts) = notes.strings(&what, variable) else { return values };
+    if variable.item.as_array().is_some_and(toml_edit::Array::is_empty) {
+        notes.add(format!("{what} has no values"), &variable.value, "so there would be no action");
+    }
+    for text in texts {
+        if check_value(notes, &what, &text, &values) {
+            values.push(text.value.to_owned());
+        }
+    }
+    values
+}
+
+fn check_value(notes: &mut Notes<'_>, what: &str, text: &Spanned<&str>, before: &[String]) -> bool {
+    let (pieces, malformed) = template::scan(text.value);
+    let is_plain = malformed.is_empty()
+        && pieces.iter().all(|(piece, _)| matches!(piece, template::Piece::Text(_)));
+    if !is_plain {
+        notes.add(
+            format!("{what} has a placeholder in it"),
+            &text.span,
+            "values are taken as they stand",
+        );
+    } else if text.value.contains(char::is_control) {
+        notes.add(
+            format!("{what} has a control character in it"),
+            &text.span,
+            "a value is part of the action's name",
+        );
+    } else if before.iter().any(|value| value == text.value) {
+        notes.add(
+            format!("{what} has the value `{}` twice", text.value),
+            &text.span,
+            "the second time",
+        );
+    } else {
+        return true;
+    }
+    false
+}
+
+fn exclude_table<'a>(
+    notes: &mut Notes<'a>,
+    what: &str,
+    value: &'a toml_edit::Value,
+    array: &Range<usize>,
+) -> Option<(&'a dyn TableLike, Range<usize>)> {
+    let span = value.span().unwrap_or_else(|| array.clone());
+    if let Some(table) = value.as_inline_table() {
+        return Some((table, span));
+    }
+    notes.add_with_help(
+        format!("an element of {what} is not a table"),
+        &span,
+        "",
+        "write `{ VARIABLE = \"VALUE\" }`",
+    );
+    None
+}
+
+fn exclude<'a>(
+    notes: &mut Notes<'a>,
+    step: &StepName,
+    variables: Option<&Variables>,
+    table: &'a dyn TableLike,
+    span: &Range<usize>,
+) -> Cell {
+    if table.is_empty() {
+        notes.add(
+            format!("an element of `matrix-exclude` in step `{step}` names no variable"),
+            span,
+            "this would take everything out",
+        );
+    }
+    let mut cell = Cell::new();
+    for entry in entries(table) {
+        let Some(value) =
+            notes.string(&format!("`{}` in `matrix-exclude` in step `{step}`", entry.name), &entry)
+        else {
+            continue;
+        };
+        if variables.is_none_or(|variables| is_known(notes, step, variables, &entry, value)) {
+            cell.insert(entry.name.to_owned(), value.to_owned());
+        }
+    }
+    cell
+}
+
+fn is_known(
+    notes: &mut Notes<'_>,
+    step: &StepName,
+    variables: &Variables,
+    entry: &Entry<'_>,
+    value: &str,
+) -> bool {
+    let Some(values) = variables.get(entry.name) else {
+        let message = format!(
+            "`matrix-exclude` in step `{step}` names the unknown variable `{}`",
+            entry.name
+        );
+        notes.add(message, &entry.key, meant(entry.name, variables.keys().map(String::as_str)));
+        return false;
+    };
+    let known = values.iter().any(|known| known == value);
+    if !known {
+        let message = format!(
+            "`matrix-exclude` in step `{step}` names the unknown value `{value}` of `{}`",
+            entry.name
+        );
+        notes.add(message, &entry.value, meant(value, values.iter().map(String::as_str)));
+    }
+    known
+}
+
+fn meant<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
+    match suggest(name, names.clone()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("the matrix has {}", list(names)),
+    }
+}

@@ -1,0 +1,243 @@
+//! From `Cargo.toml` files to steps: reads `[workspace.metadata.granular]` and `[package.metadata.granular]`, collects every mistake.
+//!
+//! Cargo never looks into these tables, so everything in them is judged here; what only shows once a matrix is expanded is
+//! left to [`crate::graph`].
+
+mod cells;
+mod document;
+#[cfg(test)]
+pub(crate) mod drawing;
+mod needs;
+mod placeholder;
+mod quantity;
+mod settings;
+mod step;
+pub(crate) mod suggest;
+mod value;
+mod version;
+
+use crate::error::Result;
+use crate::mistake::{Mistake, Place};
+use crate::path::RelPath;
+use crate::step::{Step, StepName};
+use crate::workspace::Workspace;
+use document::Section;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// Everything that the tables of a workspace say.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The settings of the workspace.
+    pub settings: Settings,
+    /// All steps, those of the workspace first, then by package; each in the order of its table.
+    pub steps: Vec<Step>,
+}
+
+/// The settings in `[workspace.metadata.granular]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `cache-dir`: where the store is, absolute. (In the table: relative to the workspace root; `~/` is the home directory.)
+    pub cache_dir: Option<PathBuf>,
+    /// `cache-size`: how large the store may grow, in bytes. (In the table: `"10 GiB"`, `"500 MB"`, a number of bytes.)
+    pub cache_size: Option<u64>,
+}
+
+/// What is declared, before any of it is judged.
+#[derive(Debug, Default)]
+struct Declared {
+    /// The names of all steps, also of those that cannot be read.
+    steps: BTreeSet<StepName>,
+    /// The names of all packages of the workspace.
+    packages: BTreeSet<String>,
+}
+
+/// What can only be judged when all steps are known.
+#[derive(Debug, Default)]
+struct Later {
+    /// The need behind each `{needs.NAME.out}`.
+    need_outs: Vec<(StepName, Place)>,
+    /// The working directory of each step that declares one.
+    directories: Vec<(StepName, RelPath, Place)>,
+}
+
+/// Reads the tables of `workspace`. Mistakes come beside what could be read, so that later stages can find theirs as well.
+/// An error only where a manifest cannot be read at all.
+///
+/// Where the workspace asks for a newer program, this is the only mistake: an older one cannot judge what came later.
+pub fn load(workspace: &Workspace) -> Result<(Config, Vec<Mistake>)> {
+    let (manifests, mut mistakes) = document::read_all(workspace)?;
+    let mut sections = Vec::new();
+    for manifest in &manifests {
+        sections.extend(document::sections(manifest, &mut mistakes));
+    }
+    if let Some(mistake) = sections.iter().find_map(settings::too_new) {
+        return Ok((Config::default(), vec![mistake]));
+    }
+    sections.sort_by_key(|section| section.package);
+    let mut reading = Reading::new(workspace, declared(workspace, &sections));
+    for section in &sections {
+        reading.section(section);
+    }
+    reading.finish();
+    mistakes.append(&mut reading.mistakes);
+    Ok((reading.config, in_order(mistakes, workspace)))
+}
+
+/// A configuration while it is read.
+struct Reading<'a> {
+    workspace: &'a Workspace,
+    declared: Declared,
+    config: Config,
+    mistakes: Vec<Mistake>,
+    later: Later,
+    /// Steps with mistakes of their own, of which nothing more can be said.
+    unsure: BTreeSet<StepName>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(workspace: &'a Workspace, declared: Declared) -> Self {
+        let (config, later) = (Config::default(), Later::default());
+        Self { workspace, declared, config, mistakes: Vec::new(), later, unsure: BTreeSet::new() }
+    }
+
+    fn section(&mut self, section: &Section<'_>) {
+        let mut notes = value::Notes::new(section.manifest);
+        let what =
+            format!("`{}.metadata.granular`", section.package.map_or("workspace", |_| "package"));
+        let steps = notes.table(&what, &section.entry).and_then(|table| {
+            if section.package.is_none() {
+                self.config.settings = settings::read(&mut notes, table, &self.workspace.root);
+            }
+            settings::check_keys(&mut notes, section, table);
+            let steps = document::entry(table, "steps")?;
+            notes.table(&format!("`steps` in {what}"), &steps)
+        });
+        for entry in steps.map(document::entries).unwrap_or_default() {
+            let before = notes.mistakes.len();
+            let step = step::read(&mut notes, &self.declared, &mut self.later, section, &entry);
+            if let Some(step) = step {
+                if notes.mistakes.len() > before {
+                    self.unsure.insert(step.name.clone());
+                }
+                self.config.steps.push(step);
+            }
+        }
+        self.mistakes.append(&mut notes.mistakes);
+    }
+
+    fn finish(&mut self) {
+        self.mistakes.extend(same_but_for_case(&self.config.steps));
+        self.mistakes.extend(missing_directories(
+            self.workspace,
+            &self.config.steps,
+            &self.later,
+            &self.unsure,
+        ));
+        self.mistakes.extend(empty_needs(&self.config.steps, &self.later, &self.unsure));
+    }
+}
+
+/// The names of all steps and packages.
+fn declared(workspace: &Workspace, sections: &[Section<'_>]) -> Declared {
+    let mut declared = Declared::default();
+    declared.packages.extend(workspace.packages.iter().map(|package| package.name.clone()));
+    for section in sections {
+        let steps = section
+            .entry
+            .item
+            .as_table_like()
+            .and_then(|table| table.get("steps")?.as_table_like());
+        for (step, _) in steps.into_iter().flat_map(toml_edit::TableLike::iter) {
+            declared.steps.insert(StepName {
+                package: section.package.map(str::to_owned),
+                step: step.to_owned(),
+            });
+        }
+    }
+    declared
+}
+
+/// Steps whose names differ in nothing but upper and lower case: on some file systems their outputs would lie in one place.
+fn same_but_for_case(steps: &[Step]) -> Vec<Mistake> {
+    let mut seen: BTreeMap<String, &Step> = BTreeMap::new();
+    let mut mistakes = Vec::new();
+    for step in steps {
+        let lower = step.name.to_string().to_lowercase();
+        let Some(first) = seen.get(&lower) else {
+            seen.insert(lower, step);
+            continue;
+        };
+        let message = format!(
+            "steps `{}` and `{}` differ only in upper and lower case",
+            first.name, step.name
+        );
+        let mistake = Mistake::new(message, step.place(&step.span).label("the second"))
+            .related(first.place(&first.span).label("the first"))
+            .help("rename one: on some file systems both would write into one directory");
+        mistakes.push(mistake);
+    }
+    mistakes
+}
+
+/// Working directories that are not there and that no step makes.
+fn missing_directories(
+    workspace: &Workspace,
+    steps: &[Step],
+    later: &Later,
+    unsure: &BTreeSet<StepName>,
+) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    for (step, directory, place) in &later.directories {
+        let made = |other: &Step| unsure.contains(&other.name) || step::may_make(other, directory);
+        if directory.under(&workspace.root).is_dir() || steps.iter().any(made) {
+            continue;
+        }
+        let label = format!("there is no directory `{directory}` in the workspace");
+        let mistake = Mistake::new(
+            format!("`dir` in step `{step}` does not exist"),
+            place.clone().label(label),
+        )
+        .help("it is relative to the package, or to the workspace root with `/` in front");
+        mistakes.push(mistake);
+    }
+    mistakes
+}
+
+/// Placeholders for the output directory of a step that leaves nothing there.
+fn empty_needs(steps: &[Step], later: &Later, unsure: &BTreeSet<StepName>) -> Vec<Mistake> {
+    let steps: BTreeMap<&StepName, &Step> = steps.iter().map(|step| (&step.name, step)).collect();
+    let mut mistakes = Vec::new();
+    for (need, place) in &later.need_outs {
+        let is_empty =
+            |step: &&Step| !step::leaves_something_in_out(step) && !unsure.contains(need);
+        if let Some(step) = steps.get(need).filter(|step| is_empty(step)) {
+            let mistake = Mistake::new(
+                format!("step `{need}` leaves nothing in its `{{out}}`"),
+                place.clone().label("an empty directory"),
+            )
+            .related(step.place(&step.span).label("no output of it begins with `{out}`"))
+            .help("what it leaves in the tree is reached by its path");
+            mistakes.push(mistake);
+        }
+    }
+    mistakes
+}
+
+/// By manifest, the root's first, and then by place.
+fn in_order(mut mistakes: Vec<Mistake>, workspace: &Workspace) -> Vec<Mistake> {
+    let places = workspace
+        .packages
+        .iter()
+        .enumerate()
+        .map(|(place, package)| (package.manifest.clone(), place + 1));
+    let mut places: BTreeMap<PathBuf, usize> = places.collect();
+    places.insert(workspace.root.join("Cargo.toml"), 0);
+    mistakes.sort_by_key(|mistake| {
+        (places.get(&mistake.place.file).copied(), mistake.place.span.start)
+    });
+    mistakes
+}
+
+#[cfg(test)]
+mod tests;

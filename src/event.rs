@@ -1,0 +1,138 @@
+//! What happens in a build, as plain data. Who shows it is the caller's business.
+
+use crate::action::ActionName;
+use crate::digest::Key;
+use crate::execute::Ending;
+use crate::reason::DirtyReason;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Another build holds this checkout; this one waits for it.
+    Waiting {
+        /// The process that holds it, if it is known.
+        process: Option<u32>,
+    },
+    /// The plan is made: these actions, in topological order, are to be brought up to date.
+    Planned {
+        /// All of them, needs included.
+        actions: Vec<ActionName>,
+    },
+    /// An action starts to run. Fresh and restored ones are told by [`Event::Finished`] alone.
+    Started {
+        /// Which.
+        action: ActionName,
+    },
+    /// An action is done with. Exactly one for each planned action, also after a failure.
+    Finished(Finished),
+    /// Something to tell that stops nothing: one sentence in lower case, without a full stop.
+    Warning {
+        /// What.
+        message: String,
+    },
+}
+
+/// How an action came out.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Which action.
+    pub action: ActionName,
+    /// In what way it is up to date, or why it is not.
+    pub status: Status,
+    /// Its key, where it came that far.
+    pub key: Option<Key>,
+    /// How long it took here: the run, or the restore.
+    pub duration: Duration,
+    /// What it would have taken to run: what the run took that made the result, less what it took here. Zero for a run.
+    pub saved: Duration,
+    /// Why earlier work could not be used, the main reason first. Empty for a fresh one.
+    pub reasons: Vec<DirtyReason>,
+    /// The file that holds what it printed, if it printed anything. The reporter decides whether to show it.
+    pub log: Option<PathBuf>,
+    /// Whether it is a check: a step that leaves nothing behind, so that its log is what it is run for.
+    pub is_check: bool,
+}
+
+/// The ways for an action to be done with.
+#[derive(Clone, Debug)]
+pub enum Status {
+    /// Nothing had changed and the outputs are right.
+    Fresh,
+    /// A store had the result.
+    Restored {
+        /// Which store: "local cache".
+        source: String,
+        /// The bytes of all its files.
+        bytes: u64,
+    },
+    /// It was run.
+    Ran,
+    /// It was run, or was to be, and did not succeed.
+    Failed(Failure),
+    /// It was not tried.
+    Skipped(Skip),
+}
+
+/// Why an action failed.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// The command ended otherwise than with 0.
+    Command {
+        /// How it ended.
+        ending: Ending,
+        /// The command as a line that can be pasted into a shell, to repeat it by hand.
+        repeat: String,
+    },
+    /// The command ended well, but what it left is not what is declared: one sentence each.
+    Outputs(Vec<String>),
+    /// The environment did not let it run: a tool is missing, a directory cannot be written. Exit code 3.
+    Environment {
+        /// What is wrong.
+        message: String,
+        /// The way out, if there is one to tell.
+        hint: Option<String>,
+    },
+}
+
+/// Why an action was not tried.
+#[derive(Clone, Debug)]
+pub enum Skip {
+    /// This need of it failed or was skipped.
+    Need(ActionName),
+    /// Another action failed, and nothing more is started without `--keep-going`.
+    AfterFailure,
+    /// The build was stopped before its turn, or while it ran.
+    Stopped,
+}
+
+/// How a build came out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// How many actions were fresh.
+    pub fresh: usize,
+    /// How many were restored.
+    pub restored: usize,
+    /// How many ran.
+    pub ran: usize,
+    /// How many failed.
+    pub failed: usize,
+    /// How many of the failed ones failed because of the environment.
+    pub failed_by_environment: usize,
+    /// How many were not tried.
+    pub skipped: usize,
+    /// The sum of what was saved.
+    pub saved: Duration,
+    /// How long it all took.
+    pub duration: Duration,
+    /// Whether it was stopped.
+    pub stopped: bool,
+}
+
+impl Summary {
+    /// Whether everything that was wanted is up to date.
+    pub fn success(&self) -> bool {
+        self.failed == 0 && self.skipped == 0 && !self.stopped
+    }
+}

@@ -1,0 +1,275 @@
+//! The fingerprint of an action: everything that may change its outputs, as a canonical text that a person can read. Pure.
+//!
+//! # The text
+//!
+//! Lines of [`crate::canon`], in this order; those of one kind are sorted:
+//!
+//! | line | says |
+//! | --- | --- |
+//! | `granular-fingerprint 1` | the version of this format |
+//! | `run "go" "build" {out}"/api"` or `shell "…"` | the command; placeholders stand bare, so that no text can imitate one |
+//! | `base "services"` | the directory that the output patterns are relative to |
+//! | `dir "services"` | the directory it is run in |
+//! | `platform linux x86_64` | left out with `platform = "any"` |
+//! | `set "CGO_ENABLED" "0"` | a variable that the step sets |
+//! | `track "GOFLAGS" "-v"` or `track "GOFLAGS" unset` | a variable that it sees |
+//! | `tool "go" HASH SIZE "go1.26"` | a tool: its executable's digest, and what it says of its version where it is known how to ask |
+//! | `outputs "{out}/api"` | an output pattern |
+//! | `input "main.go" CONTENT` | something it reads |
+//! | `export tree "gen/a.go" CONTENT` | something that a need exports |
+//!
+//! CONTENT is that of [`crate::content::Content::write`].
+//!
+//! # What is not in it, and why
+//!
+//! No absolute path, time, user or host: two checkouts share results. Not the step's name: a renamed step keeps its results.
+//! Not the keys of its needs but what they export: a change that leaves a need's outputs as they were stops there.
+//! Not `pass-env`, timeouts, retries or slots: they decide whether a run succeeds, not what it leaves.
+
+use crate::action::Action;
+use crate::canon::{self, Fields};
+use crate::content::Input;
+use crate::digest::{Hash, Key};
+use crate::export::{self, NeedExports};
+use crate::format;
+use crate::reason::DirtyReason;
+use crate::step::Run;
+use crate::tools::Identity;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// A fingerprint.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fingerprint {
+    /// The text.
+    pub text: String,
+    /// The key: the hash of the text.
+    pub key: Key,
+}
+
+/// Everything that goes into a fingerprint.
+#[derive(Clone, Debug)]
+pub struct Ingredients<'a> {
+    /// The action.
+    pub action: &'a Action,
+    /// The variables it tracks, with their values.
+    pub tracked: &'a BTreeMap<String, Option<String>>,
+    /// The tools it uses.
+    pub tools: &'a [Identity],
+    /// What it reads, sorted by path.
+    pub inputs: &'a [Input],
+    /// What its needs export.
+    pub needs: &'a [NeedExports<'a>],
+}
+
+/// The fingerprint of these ingredients.
+pub fn of(ingredients: &Ingredients<'_>) -> Fingerprint {
+    let mut text = format!("granular-fingerprint {}\n", format::FINGERPRINT);
+    write_command(&mut text, ingredients.action);
+    write_platform(&mut text, ingredients.action);
+    write_environment(&mut text, ingredients);
+    write_tools(&mut text, ingredients.tools);
+    write_output_patterns(&mut text, ingredients.action);
+    for input in ingredients.inputs {
+        text.push_str("input");
+        canon::quote(&mut text, input.path.as_str());
+        input.content.write(&mut text);
+        text.push('\n');
+    }
+    for line in export::lines(ingredients.needs) {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    let key = Key(Hash::of(text.as_bytes()));
+    Fingerprint { text, key }
+}
+
+fn write_command(text: &mut String, action: &Action) {
+    match &action.run {
+        Some(Run::Program(arguments)) => {
+            text.push_str("run");
+            for argument in arguments {
+                text.push(' ');
+                text.push_str(&argument.canonical());
+            }
+            text.push('\n');
+        }
+        Some(Run::Shell(line)) => {
+            text.push_str("shell ");
+            text.push_str(&line.canonical());
+            text.push('\n');
+        }
+        None => {}
+    }
+    for (tag, path) in [("base", &action.base), ("dir", &action.dir)] {
+        text.push_str(tag);
+        canon::quote(text, path.as_str());
+        text.push('\n');
+    }
+}
+
+fn write_platform(text: &mut String, action: &Action) {
+    if !action.any_platform {
+        let _ = writeln!(text, "platform {} {}", std::env::consts::OS, std::env::consts::ARCH);
+    }
+}
+
+fn write_environment(text: &mut String, ingredients: &Ingredients<'_>) {
+    for (name, value) in &ingredients.action.env {
+        text.push_str("set");
+        canon::quote(text, name);
+        text.push(' ');
+        text.push_str(&value.canonical());
+        text.push('\n');
+    }
+    for (name, value) in ingredients.tracked {
+        text.push_str("track");
+        canon::quote(text, name);
+        match value {
+            Some(value) => canon::quote(text, value),
+            None => text.push_str(" unset"),
+        }
+        text.push('\n');
+    }
+}
+
+fn write_tools(text: &mut String, tools: &[Identity]) {
+    let mut lines: Vec<_> = tools.iter().map(tool_line).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    for line in lines {
+        text.push_str(&line);
+        text.push('\n');
+    }
+}
+
+fn tool_line(tool: &Identity) -> String {
+    let mut line = String::from("tool");
+    canon::quote(&mut line, &tool.name);
+    let _ = write!(line, " {} {}", tool.digest.hash, tool.digest.size);
+    if let Some(version) = &tool.version {
+        canon::quote(&mut line, version);
+    }
+    line
+}
+
+fn write_output_patterns(text: &mut String, action: &Action) {
+    let mut patterns: Vec<_> = action.outputs.iter().map(|pattern| pattern.text()).collect();
+    patterns.sort_unstable();
+    for pattern in patterns {
+        text.push_str("outputs");
+        canon::quote(text, pattern);
+        text.push('\n');
+    }
+}
+
+/// What is different between two fingerprints' texts, the main reason first; empty if they are the same.
+/// A text that is not one of ours is as different as can be: the format changed.
+pub fn compare(then: &str, now: &str) -> Vec<DirtyReason> {
+    if then == now {
+        return Vec::new();
+    }
+    let (Some(then), Some(now)) = (read(then), read(now)) else {
+        return vec![DirtyReason::FormatChanged];
+    };
+    let changed = now
+        .iter()
+        .filter(|(subject, rest)| then.get(*subject).is_none_or(|before| before != *rest));
+    let mut reasons: Vec<_> = changed
+        .map(|(subject, rest)| subject.reason(then.get(subject).copied(), Some(rest)))
+        .chain(
+            then.iter()
+                .filter(|(subject, _)| !now.contains_key(*subject))
+                .map(|(subject, rest)| subject.reason(Some(rest), None)),
+        )
+        .collect();
+    reasons.sort();
+    reasons.dedup();
+    reasons
+}
+
+/// What one line is about.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Subject {
+    Command,
+    Directory(&'static str),
+    Platform,
+    Set(String),
+    Track(String),
+    Tool(String),
+    OutputPattern(String),
+    Input(String),
+    Export(String),
+}
+
+impl Subject {
+    /// The reason that this line was one thing `then` and is another `now`.
+    fn reason(&self, then: Option<&str>, now: Option<&str>) -> DirtyReason {
+        match self {
+            Self::Command => DirtyReason::CommandChanged,
+            Self::Directory(_) => DirtyReason::DirectoryChanged,
+            Self::Platform => DirtyReason::PlatformChanged,
+            Self::Set(name) => DirtyReason::EnvChanged(name.clone()),
+            Self::Track(name) => DirtyReason::TrackedEnvChanged(name.clone()),
+            Self::Tool(tool) => {
+                DirtyReason::ToolChanged { tool: tool.clone(), versions: versions(then, now) }
+            }
+            Self::OutputPattern(_) => DirtyReason::OutputsDeclared,
+            Self::Input(path) => match (then, now) {
+                (None, _) => DirtyReason::InputAdded(path.clone()),
+                (_, None) => DirtyReason::InputRemoved(path.clone()),
+                _ => DirtyReason::InputChanged(path.clone()),
+            },
+            Self::Export(path) => DirtyReason::NeedChanged { need: None, path: path.clone() },
+        }
+    }
+}
+
+/// What a tool said of its version then and now, if both said something and not the same.
+fn versions(then: Option<&str>, now: Option<&str>) -> Option<(String, String)> {
+    let version = |rest: Option<&str>| {
+        let mut fields = Fields::new(rest?);
+        fields.word()?;
+        fields.word()?;
+        fields.text()
+    };
+    let (then, now) = (version(then)?, version(now)?);
+    (then != now).then_some((then, now))
+}
+
+/// The lines of a text by what they are about; `None` if it is not a text of this format.
+fn read(text: &str) -> Option<BTreeMap<Subject, &str>> {
+    let mut lines = text.lines();
+    let mut header = Fields::new(lines.next()?);
+    if header.word()? != "granular-fingerprint" || header.number::<u32>()? != format::FINGERPRINT {
+        return None;
+    }
+    lines.map(read_line).collect()
+}
+
+fn read_line(line: &str) -> Option<(Subject, &str)> {
+    let mut fields = Fields::new(line);
+    let subject = match fields.word()? {
+        "run" | "shell" => return Some((Subject::Command, line)),
+        "base" => Subject::Directory("base"),
+        "dir" => Subject::Directory("dir"),
+        "platform" => Subject::Platform,
+        "set" => Subject::Set(fields.text()?),
+        "track" => Subject::Track(fields.text()?),
+        "tool" => Subject::Tool(fields.text()?),
+        "outputs" => Subject::OutputPattern(fields.text()?),
+        "input" => Subject::Input(fields.text()?),
+        "export" => Subject::Export(read_export_path(&mut fields)?),
+        _ => return None,
+    };
+    Some((subject, fields.rest()))
+}
+
+/// The path of an export as people know it: in the tree as it stands, elsewhere behind the directory's name.
+fn read_export_path(fields: &mut Fields<'_>) -> Option<String> {
+    if fields.word().is_some() {
+        return fields.text();
+    }
+    let (root, path) = (fields.text()?, fields.text()?);
+    Some(if path.is_empty() { root } else { format!("{root}/{path}") })
+}

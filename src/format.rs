@@ -1,0 +1,21 @@
+//! The versions of everything that is kept on disk, in one place. A version is raised with every change of what is written or
+//! of what it means; what has another version is not read, so that an old and a new program can stand side by side.
+
+/// The text of a fingerprint ([`crate::digest::Key`] is its hash): a raised one makes every earlier result unreachable.
+pub const FINGERPRINT: u32 = 1;
+
+/// The text of an action result. Whoever raises it raises [`STORE_LAYOUT`] too: to an older program that shares the
+/// directory, a text of another version would be a damaged one.
+pub const RESULT: u32 = 1;
+
+/// The layout of a local store, and the name of its directory, `v1`.
+pub const STORE_LAYOUT: u32 = 1;
+
+/// The stat index of a checkout.
+pub const STAT_INDEX: u32 = 1;
+
+/// The records of a checkout: which key was the last one of each action, and what it left.
+pub const RECORDS: u32 = 1;
+
+/// The history of a checkout's runs.
+pub const HISTORY: u32 = 1;

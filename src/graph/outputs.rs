@@ -1,0 +1,73 @@
+//! The outputs in the tree of all actions, found by where they lie.
+
+use super::Draft;
+use crate::path::Base;
+use crate::pattern::OutputPattern;
+use std::collections::HashMap;
+
+/// One output pattern: its action, and its place among the action's outputs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Owner {
+    /// The action.
+    pub(super) action: usize,
+    /// The place of the pattern.
+    pub(super) output: usize,
+}
+
+/// All output patterns in the tree.
+#[derive(Debug)]
+pub(super) struct Outputs<'a> {
+    by_root: HashMap<&'a str, Vec<Owner>>,
+    /// The patterns without a wildcard, sorted by path.
+    literal: Vec<(&'a str, Owner)>,
+}
+
+impl<'a> Outputs<'a> {
+    /// The outputs of all actions of `draft`.
+    pub(super) fn new(draft: &'a Draft<'_>) -> Self {
+        let mut outputs = Self { by_root: HashMap::new(), literal: Vec::new() };
+        for (action, expanded) in draft.actions.iter().enumerate() {
+            for (output, pattern) in expanded.action.outputs.iter().enumerate() {
+                let (root, owner) = (pattern.literal(), Owner { action, output });
+                if root.base == Base::Tree {
+                    outputs.by_root.entry(root.path.as_str()).or_default().push(owner);
+                    outputs
+                        .literal
+                        .extend(pattern.is_literal().then_some((root.path.as_str(), owner)));
+                }
+            }
+        }
+        outputs.literal.sort_unstable();
+        outputs
+    }
+
+    /// The patterns whose literal root is `path` or lies above it: the only ones that could own it.
+    pub(super) fn above<'b>(&'b self, path: &'b str) -> impl Iterator<Item = Owner> + use<'a, 'b> {
+        let up = |path: &&'b str| {
+            (!path.is_empty()).then(|| path.rfind('/').map_or("", |end| &path[..end]))
+        };
+        std::iter::successors(Some(path), up)
+            .filter_map(|path| self.by_root.get(path))
+            .flatten()
+            .copied()
+    }
+
+    /// The patterns without a wildcard that are `path` or lie below it.
+    pub(super) fn below<'b>(&'b self, path: &'b str) -> impl Iterator<Item = Owner> + use<'a, 'b> {
+        let below = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let exact = self.literal.partition_point(|(literal, _)| *literal < path);
+        let start =
+            self.literal.partition_point(|(literal, _)| *literal < below.as_str()).max(exact);
+        let exact =
+            self.literal[exact..start].iter().take_while(move |(literal, _)| *literal == path);
+        let below = self.literal[start..]
+            .iter()
+            .take_while(move |(literal, _)| literal.starts_with(&below));
+        exact.chain(below).map(|(_, owner)| *owner)
+    }
+}
+
+/// The pattern.
+pub(super) fn pattern<'a>(draft: &'a Draft<'_>, owner: Owner) -> &'a OutputPattern {
+    &draft.actions[owner.action].action.outputs[owner.output]
+}

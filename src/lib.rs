@@ -1,0 +1,110 @@
+//! Brings declared build steps up to date: what has not changed is left alone, what was built before is restored, the rest is run.
+//!
+//! This is the library behind `cargo granular`: it knows what is right. How it is asked and shown is the program's business
+//! (`cargo-granular/`). The README says what it does for a user; this page says how it is made.
+//!
+//! # Overview
+//!
+//! ```text
+//! Cargo.toml files ──config──▶ steps ──matrix──▶ actions ──graph──▶ graph ──select──▶ wanted ──build──▶ events
+//!                                                                                       │
+//!            for each action, once its needs are up to date:                            ▼
+//!            inputs + tools + environment + exports of its needs ──▶ fingerprint ──▶ key
+//!                 the record says this key, and the outputs are as recorded ──▶ fresh
+//!                 a store has a result for the key, and every blob verifies ──▶ restored
+//!                 otherwise ──▶ ran: clear, run, capture into the store, look at the inputs again
+//! ```
+//!
+//! In the terms of "Build Systems à la Carte" (Mokhov, Mitchell, Peyton Jones, 2018): a topological scheduler with constructive traces.
+//! A dependent's key is made from the digests of what its needs export, not from their keys, so a change upstream that leaves the
+//! outputs as they were stops there (early cutoff).
+//!
+//! # Words
+//!
+//! A *step* is what an author declares; an *action* is one concrete command, after the matrix is expanded. An *input* is a file or link that
+//! a step reads; an *export* is what dependents see of a step: its outputs or, for a check or a named set of files, its inputs and what its
+//! own needs export. A *fingerprint* is everything that may change an action's outputs, as a text; the *key* is the hash of that text.
+//! A *digest* is the hash and size of some bytes; a *blob* is bytes in a store, named by their digest. An *action result* is what a run left.
+//! An action is *fresh*, *restored* or *ran*; a *dirty reason* is one difference that makes earlier work unusable.
+//!
+//! # Modules, in reading order
+//!
+//! Each layer knows only those above it in this list.
+//!
+//! | layer | modules |
+//! | --- | --- |
+//! | alphabet: plain data and pure functions | [`digest`], [`path`], [`canon`], [`content`], [`error`], [`mistake`], [`format`](mod@format) |
+//! | declarations: from tables to a graph | [`workspace`], [`template`], [`pattern`], [`step`], [`config`], [`action`], [`matrix`], [`graph`], [`select`], [`project`] |
+//! | the tree: what is on disk | [`stat`], [`index`], `ignore`, `walk`, [`inputs`] |
+//! | keys: what may change outputs | [`environment`], [`tools`], [`export`], [`fingerprint`], [`reason`] |
+//! | keeping: what was built before | [`result`], [`store`], [`outputs`], [`state`] |
+//! | doing: running commands | [`execute`] |
+//! | deciding: bringing up to date | [`event`], [`build`](mod@build), [`assess`](mod@assess), [`reproduce`](mod@reproduce), [`clean`](mod@clean) |
+//!
+//! Two narrow seams have real implementations on both sides: a [`store::Store`] (a local directory, memory for tests) and an
+//! [`execute::Executor`] (a child process). Everything else works on the real file system, in tests as well.
+//!
+//! # What lies on disk
+//!
+//! The *store* is shared by all checkouts of a user; its layout stands at the top of [`store::local`]. The *state* of a checkout is in
+//! `<target>/granular/`; its files stand at the top of [`state`]. The versions of all formats are in [`format`](mod@format).
+//!
+//! # Invariants
+//!
+//! - No absolute path, no time, no user and no order of the file system enters a fingerprint. No mtime decides a key: times only save re-reading.
+//! - `fresh` is said only when the outputs on disk are the recorded ones at that moment.
+//! - A result is visible in a store only after every blob of it. A hit whose blobs are gone or damaged is a miss.
+//! - The bytes that a restore puts in place are the bytes that were hashed.
+//! - Nothing is stored for a step that failed, was stopped, or whose inputs changed underneath.
+//! - A restore writes only what the action's output patterns own, whatever a result says. A file in the tree that no run of ours made is moved, never deleted.
+//! - A store never fails a build; its trouble is an event. A mistake of the user's and a failed step are values.
+//! - The library never prints, knows no terminal, no network and no async. Only [`digest`] names a hash function.
+//! - Nothing of a dependency from a registry is ever run: only the tables of workspace members count.
+//!
+//! # Roads not taken
+//!
+//! - *A database for the state.* Immutable blobs, results by rename and one append-only journal survive a kill at any moment and need no recovery.
+//! - *Hard links into the store.* Writing to a restored file in place would change the store for everybody.
+//! - *`cargo_metadata`, serde, duct in the library.* Everyone who calls it from a build script would pay for them.
+//! - *Keys of needs in the key of a dependent.* It saves waiting for digests, and rebuilds the world for a comment.
+
+pub mod action;
+pub mod assess;
+pub mod build;
+pub mod canon;
+pub mod clean;
+pub mod config;
+pub mod content;
+pub mod digest;
+pub mod environment;
+pub mod error;
+pub mod event;
+pub mod execute;
+pub mod export;
+pub mod fingerprint;
+pub mod format;
+pub mod graph;
+mod ignore;
+pub mod index;
+pub mod inputs;
+pub mod matrix;
+pub mod mistake;
+mod os;
+pub mod outputs;
+pub mod path;
+pub mod pattern;
+pub mod project;
+pub mod reason;
+pub mod reproduce;
+pub mod result;
+pub mod select;
+pub mod stat;
+pub mod state;
+pub mod step;
+pub mod store;
+pub mod template;
+#[cfg(test)]
+mod testing;
+pub mod tools;
+mod walk;
+pub mod workspace;

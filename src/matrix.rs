@@ -1,0 +1,181 @@
+//! From declared steps to actions: expands each matrix. Knows no other step than the one it expands.
+
+use crate::action::{Action, ActionName};
+use crate::mistake::Mistake;
+use crate::pattern::{InputPatterns, OutputPattern};
+use crate::step::{Run, Spanned, Step};
+use crate::template::shell::Shell;
+use crate::template::{Piece, Template};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// More combinations than these are not looked at one by one.
+pub(crate) const MOST_COMBINATIONS: usize = 100_000;
+
+/// The values of one action, by variable.
+pub(crate) type Cell = BTreeMap<String, String>;
+
+/// An action and which declared texts its patterns come from.
+#[derive(Clone, Debug)]
+pub(crate) struct Expanded {
+    /// The action, without its needs.
+    pub(crate) action: Action,
+    /// The texts of `action.inputs`; empty where none are declared.
+    pub(crate) input_texts: Vec<String>,
+    /// Their places in the manifest.
+    pub(crate) input_spans: Vec<Range<usize>>,
+    /// The places of `action.outputs` in the manifest.
+    pub(crate) output_spans: Vec<Range<usize>>,
+}
+
+/// How many combinations the matrix has before any is taken out.
+pub(crate) fn combinations(matrix: &BTreeMap<String, Vec<String>>) -> usize {
+    matrix.values().fold(1, |count: usize, values| count.saturating_mul(values.len()))
+}
+
+/// Every combination that is not taken out: in the order of the variables' names, the last changing fastest, and of each
+/// variable's values as declared. One empty cell without a matrix.
+pub(crate) fn cells(matrix: &BTreeMap<String, Vec<String>>, exclude: &[Cell]) -> Vec<Cell> {
+    if combinations(matrix) > MOST_COMBINATIONS {
+        return Vec::new();
+    }
+    let mut cells = vec![Cell::new()];
+    for (name, values) in matrix {
+        let with = |cell: Cell| {
+            values.iter().map(move |value| extended(&cell, name, value)).collect::<Vec<_>>()
+        };
+        cells = cells.into_iter().flat_map(with).collect();
+    }
+    let is_out = |cell: &Cell| exclude.iter().any(|out| !out.is_empty() && agree(out, cell));
+    cells.retain(|cell| !is_out(cell));
+    cells
+}
+
+/// Whether two cells have the same values in the variables that both have.
+pub(crate) fn agree(a: &Cell, b: &Cell) -> bool {
+    a.iter().all(|(name, value)| b.get(name).is_none_or(|other| other == value))
+}
+
+/// The actions of `step`, their needs still to be tied. A pattern that is wrong is told once, however many actions have it.
+pub(crate) fn expand(step: &Step) -> (Vec<Expanded>, Vec<Mistake>) {
+    let mut told = Told { step, texts: BTreeSet::new(), mistakes: Vec::new() };
+    let mut compiled = BTreeMap::new();
+    let cells = cells(&step.matrix, &step.matrix_exclude);
+    let actions =
+        cells.into_iter().map(|cell| expand_cell(step, cell, &mut compiled, &mut told)).collect();
+    (actions, told.mistakes)
+}
+
+/// Mistakes in patterns, each declared text once.
+struct Told<'a> {
+    step: &'a Step,
+    texts: BTreeSet<usize>,
+    mistakes: Vec<Mistake>,
+}
+
+impl Told<'_> {
+    fn tell(&mut self, key: &str, span: &Range<usize>, sentence: String) {
+        if self.texts.insert(span.start) {
+            let message = format!("wrong pattern in `{key}` of step `{}`", self.step.name);
+            self.mistakes.push(Mistake::new(message, self.step.place(span).label(sentence)));
+        }
+    }
+}
+
+fn extended(cell: &Cell, name: &str, value: &str) -> Cell {
+    let mut cell = cell.clone();
+    cell.insert(name.to_owned(), value.to_owned());
+    cell
+}
+
+fn expand_cell(
+    step: &Step,
+    cell: Cell,
+    compiled: &mut BTreeMap<Vec<String>, InputPatterns>,
+    told: &mut Told<'_>,
+) -> Expanded {
+    let declared = step.inputs.as_ref().map(|templates| texts(templates, &cell));
+    let (input_spans, input_texts): (Vec<Range<usize>>, Vec<String>) =
+        declared.into_iter().flatten().unzip();
+    let inputs = match step.inputs {
+        None => InputPatterns::everything(&step.base),
+        Some(_) => inputs(step, &input_texts, &input_spans, compiled, told),
+    };
+    let (output_spans, outputs): (Vec<Range<usize>>, Vec<OutputPattern>) =
+        outputs(step, &cell, told).into_iter().unzip();
+    let action = Action {
+        base: step.base.clone(),
+        run: step.run.as_ref().map(|run| substituted(run, &cell)),
+        inputs,
+        outputs,
+        needs: Vec::new(),
+        env: step.env.iter().map(|(name, value)| (name.clone(), value.substitute(&cell))).collect(),
+        track_env: step.track_env.clone(),
+        pass_env: step.pass_env.clone(),
+        tools: step.tools.iter().map(|tool| tool.value.clone()).collect(),
+        test: step.test,
+        default: step.default,
+        dir: step.dir.clone(),
+        timeout: step.timeout,
+        retries: step.retries,
+        jobs: step.jobs,
+        any_platform: step.any_platform,
+        name: ActionName { step: step.name.clone(), cell },
+    };
+    Expanded { action, input_texts, input_spans, output_spans }
+}
+
+fn substituted(run: &Run, cell: &Cell) -> Run {
+    match run {
+        Run::Program(arguments) => {
+            Run::Program(arguments.iter().map(|argument| argument.substitute(cell)).collect())
+        }
+        Run::Shell(line) => Run::Shell(line.substitute_for_shell(cell, Shell::HERE)),
+    }
+}
+
+/// The texts of patterns with the values of `cell` in them. One with a variable that is unknown is a mistake already, and
+/// left out.
+fn texts(templates: &[Spanned<Template>], cell: &Cell) -> Vec<(Range<usize>, String)> {
+    let known = |template: &Template| {
+        template
+            .0
+            .iter()
+            .all(|piece| !matches!(piece, Piece::Matrix(name) if !cell.contains_key(name)))
+    };
+    let text = |template: &Spanned<Template>| {
+        (template.span.clone(), template.value.substitute(cell).source())
+    };
+    templates.iter().filter(|template| known(&template.value)).map(text).collect()
+}
+
+fn inputs(
+    step: &Step,
+    texts: &[String],
+    spans: &[Range<usize>],
+    compiled: &mut BTreeMap<Vec<String>, InputPatterns>,
+    told: &mut Told<'_>,
+) -> InputPatterns {
+    if let Some(patterns) = compiled.get(texts) {
+        return patterns.clone();
+    }
+    let patterns = InputPatterns::new(&step.base, texts).unwrap_or_else(|mistakes| {
+        for (index, sentence) in mistakes {
+            told.tell("inputs", spans.get(index).unwrap_or(&step.span), sentence);
+        }
+        InputPatterns::everything(&step.base)
+    });
+    compiled.insert(texts.to_vec(), patterns.clone());
+    patterns
+}
+
+fn outputs(step: &Step, cell: &Cell, told: &mut Told<'_>) -> Vec<(Range<usize>, OutputPattern)> {
+    let mut outputs = Vec::new();
+    for (span, text) in texts(&step.outputs, cell) {
+        match OutputPattern::new(&step.base, &text) {
+            Ok(pattern) => outputs.push((span, pattern)),
+            Err(sentence) => told.tell("outputs", &span, sentence),
+        }
+    }
+    outputs
+}

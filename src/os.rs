@@ -1,0 +1,77 @@
+//! The few calls that need `unsafe`: joining a jobserver whose descriptors came with this process, and which
+//! descriptors a child gets. Knows no command and no build.
+#![allow(unsafe_code)]
+
+use jobserver::Client;
+#[cfg(unix)]
+use rustix::io::{FdFlags, fcntl_setfd};
+#[cfg(unix)]
+use std::os::fd::{BorrowedFd, RawFd};
+#[cfg(unix)]
+use std::os::unix::process::CommandExt;
+#[cfg(unix)]
+use std::process::Command;
+
+/// Joins the jobserver that this process's environment names in `CARGO_MAKEFLAGS`, `MAKEFLAGS` or `MFLAGS`; `None` if
+/// there is none that can be used. To be called early, before this process has pipes of its own: make names the
+/// descriptors also to those to whom it does not hand them, and only a pipe can be mistaken for them.
+pub(crate) fn join_jobserver() -> Option<Client> {
+    // SAFETY: The crate never takes over the descriptors that the variable names: it opens them anew or duplicates them.
+    // `true` makes it refuse numbers that are not open or not pipes.
+    unsafe { Client::from_env_ext(true) }.client.ok()
+}
+
+/// Makes the child of `command` inherit `keep` and not inherit `close`. Nothing changes in this process.
+#[cfg(unix)]
+pub(crate) fn settle_descriptors(command: &mut Command, close: Vec<RawFd>, keep: Vec<RawFd>) {
+    let settle = move || {
+        close.iter().for_each(|descriptor| set_flags(*descriptor, FdFlags::CLOEXEC));
+        keep.iter().for_each(|descriptor| set_flags(*descriptor, FdFlags::empty()));
+        Ok(())
+    };
+    // SAFETY: Between fork and exec the closure calls nothing but fcntl, which is safe there; it neither allocates,
+    // nor locks, nor panics.
+    unsafe { command.pre_exec(settle) };
+}
+
+/// A descriptor that is not open is left alone: who needs it will say so.
+#[cfg(unix)]
+fn set_flags(descriptor: RawFd, flags: FdFlags) {
+    if descriptor >= 0 {
+        // SAFETY: The number is only given to the kernel, in the child, which has one thread; fcntl refuses it if it is not open.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
+        let _ = fcntl_setfd(descriptor, flags);
+    }
+}
+
+/// Descriptors above 2 that came with this process and that its children would inherit unasked. Taken once, at the first call.
+#[cfg(unix)]
+pub(crate) fn inherited_descriptors() -> &'static [RawFd] {
+    static INHERITED: std::sync::OnceLock<Vec<RawFd>> = std::sync::OnceLock::new();
+    INHERITED.get_or_init(|| find_inherited().unwrap_or_default())
+}
+
+/// Only Linux tells the flags of a descriptor by its number; elsewhere nothing is found.
+#[cfg(unix)]
+fn find_inherited() -> std::io::Result<Vec<RawFd>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fdinfo")?.flatten() {
+        let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let Ok(about) = std::fs::read_to_string(entry.path()) else { continue };
+        if number > 2 && !closes_on_exec(&about) {
+            found.push(number);
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(unix)]
+fn closes_on_exec(about: &str) -> bool {
+    const O_CLOEXEC: u64 = 0o2000000;
+    let flags = about.lines().find_map(|line| line.strip_prefix("flags:"));
+    flags
+        .and_then(|flags| u64::from_str_radix(flags.trim(), 8).ok())
+        .is_none_or(|flags| flags & O_CLOEXEC != 0)
+}

@@ -1,0 +1,57 @@
+//! A workspace with everything that its tables declare: what every command starts from.
+
+use crate::action::ActionId;
+use crate::config::{self, Config};
+use crate::error::Result;
+use crate::graph::{self, Graph};
+use crate::mistake::Mistake;
+use crate::outputs::Roots;
+use crate::step::Step;
+use crate::workspace::Workspace;
+use std::path::PathBuf;
+
+/// A workspace, its configuration and its graph.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// What Cargo says.
+    pub workspace: Workspace,
+    /// What the tables say.
+    pub config: Config,
+    /// All actions.
+    pub graph: Graph,
+}
+
+/// Reads the tables of `workspace` and ties the graph. With any mistake nothing may be run.
+pub fn load(workspace: Workspace) -> Result<(Project, Vec<Mistake>)> {
+    let (config, mut mistakes) = config::load(&workspace)?;
+    let (graph, more) = graph::build(&config.steps);
+    mistakes.extend(more);
+    mistakes.sort_by(|a, b| {
+        (&a.place.file, a.place.span.start).cmp(&(&b.place.file, b.place.span.start))
+    });
+    Ok((Project { workspace, config, graph }, mistakes))
+}
+
+impl Project {
+    /// The declaration that an action comes from.
+    pub fn step_of(&self, id: ActionId) -> Option<&Step> {
+        let name = &self.graph[id].name.step;
+        self.config.steps.iter().find(|step| step.name == *name)
+    }
+
+    /// The directory that `{out}` of an action stands for.
+    pub fn out_dir(&self, id: ActionId) -> PathBuf {
+        self.graph[id].name.out_dir().under(&self.workspace.state_dir().join("out"))
+    }
+
+    /// Where the outputs of an action lie, with staging room of this process's own.
+    pub fn roots(&self, id: ActionId) -> Roots {
+        let state = self.workspace.state_dir();
+        Roots {
+            tree: self.workspace.root.clone(),
+            out: self.out_dir(id),
+            staging: state.join("tmp").join(format!("{}-{}", std::process::id(), id.0)),
+            displaced: state.join("displaced"),
+        }
+    }
+}

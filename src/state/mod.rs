@@ -1,0 +1,120 @@
+//! The state of a checkout, in `<target>/granular/`. Deleting it costs time only. Knows nothing of how a build goes.
+//!
+//! | path | holds | written |
+//! | --- | --- | --- |
+//! | `lock` | one build at a time | once |
+//! | `records` | what is remembered of each action | a line behind the others as it happens; anew when half of it is stale |
+//! | `fingerprints/NAME` | the text that an action was last brought up to date from | when it runs or is restored |
+//! | `index` | the stat index | anew, by rename, when it changed |
+//! | `logs/NAME.log` | what an action last printed | while it runs |
+//! | `history` | one line for each action that was not fresh | behind the others, at the end of a build |
+//! | `out/PACKAGE/STEP` | `{out}` | by the steps |
+//! | `displaced/` | files that stood among the outputs and that no run of ours had made | when they are in the way |
+//! | `tmp/` | staging | emptied at the start of a build |
+
+pub mod history;
+pub mod lock;
+pub mod records;
+
+use crate::action::ActionName;
+use crate::digest::Hash;
+use crate::error::{Error, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The paths of a checkout's state.
+#[derive(Clone, Debug)]
+pub struct State {
+    dir: PathBuf,
+}
+
+impl State {
+    /// The state in `dir`, which need not exist.
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// The directory itself.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The file that a build locks.
+    pub fn lock(&self) -> PathBuf {
+        self.dir.join("lock")
+    }
+
+    /// The records.
+    pub fn records(&self) -> PathBuf {
+        self.dir.join("records")
+    }
+
+    /// The stat index.
+    pub fn index(&self) -> PathBuf {
+        self.dir.join("index")
+    }
+
+    /// The history.
+    pub fn history(&self) -> PathBuf {
+        self.dir.join("history")
+    }
+
+    /// The room for staging.
+    pub fn tmp(&self) -> PathBuf {
+        self.dir.join("tmp")
+    }
+
+    /// What an action last printed.
+    pub fn log(&self, action: &ActionName) -> PathBuf {
+        self.dir.join("logs").join(file_name(action, ".log"))
+    }
+
+    /// The text that an action was last brought up to date from.
+    pub fn fingerprint(&self, action: &ActionName) -> PathBuf {
+        self.dir.join("fingerprints").join(file_name(action, ""))
+    }
+
+    /// Makes the directories that a build writes to, and marks the state as a cache that backups may leave out.
+    pub fn create(&self) -> Result<()> {
+        for dir in [self.dir.join("logs"), self.dir.join("fingerprints")] {
+            fs::create_dir_all(&dir)
+                .map_err(|error| Error::io("cannot create the directory", &dir, error))?;
+        }
+        let tag = self.dir.join("CACHEDIR.TAG");
+        if !tag.exists() {
+            fs::write(&tag, CACHEDIR_TAG)
+                .map_err(|error| Error::io("cannot write", &tag, error))?;
+        }
+        Ok(())
+    }
+}
+
+/// The content of a tag by which backup programs know a cache, after <https://bford.info/cachedir/>.
+pub const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
+    # Everything below this directory was made by cargo granular and can be made again.\n";
+
+/// A name for a file about `action` that every file system takes: readable, and with a hash where that would not be one to one.
+fn file_name(action: &ActionName, ending: &str) -> String {
+    let name = action.to_string();
+    let plain = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'.' | b'_' | b'-' | b'#' | b'=' | b',' | b'[' | b']')
+    };
+    if name.len() <= 120 && name.bytes().all(plain) {
+        return format!("{name}{ending}");
+    }
+    let readable: String = name
+        .chars()
+        .take(60)
+        .map(|char| if char.is_ascii_alphanumeric() { char } else { '_' })
+        .collect();
+    let hash = Hash::of(name.as_bytes()).to_string();
+    format!("{readable}~{}{ending}", &hash[..16])
+}
+
+/// Now, in milliseconds since 1970.
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,108 @@
+//! What an author declares: steps, as plain data with the places where each part stands. Knows neither TOML nor files.
+
+use crate::mistake::Place;
+use crate::path::RelPath;
+use crate::template::Template;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The full name of a step: `package#step`, or `#step` for one of the workspace.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct StepName {
+    /// The package whose table declares it; `None` for the workspace's.
+    pub package: Option<String>,
+    /// The key of its table.
+    pub step: String,
+}
+
+/// A value and where it stands in the step's manifest.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// The bytes of the manifest that it was read from.
+    pub span: Range<usize>,
+}
+
+/// One declared step, before its matrix is expanded.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its full name.
+    pub name: StepName,
+    /// The `Cargo.toml` that declares it, absolute.
+    pub manifest: PathBuf,
+    /// Where its name stands there.
+    pub span: Range<usize>,
+    /// The directory that its paths are relative to: the package's, or the root for the workspace's steps.
+    pub base: RelPath,
+    /// What is run; without it the step is a named set of files.
+    pub run: Option<Run>,
+    /// Where the value of `run` stands; the step's name if there is none.
+    pub run_span: Range<usize>,
+    /// Patterns of what it reads; `None` for every file of the package that is not ignored.
+    pub inputs: Option<Vec<Spanned<Template>>>,
+    /// Patterns of what it leaves. Empty for a check.
+    pub outputs: Vec<Spanned<Template>>,
+    /// Steps to bring up to date first.
+    pub needs: Vec<Spanned<DeclaredNeed>>,
+    /// Variables to set.
+    pub env: BTreeMap<String, Template>,
+    /// Variables to pass through whose value is part of the key.
+    pub track_env: BTreeSet<String>,
+    /// Variables to pass through that are not part of the key.
+    pub pass_env: BTreeSet<String>,
+    /// Programs it uses, besides the one that an array `run` starts.
+    pub tools: Vec<Spanned<String>>,
+    /// Variables and their values; one action per combination.
+    pub matrix: BTreeMap<String, Vec<String>>,
+    /// Combinations that are taken out: an action is out if it agrees with every variable of one of these.
+    pub matrix_exclude: Vec<BTreeMap<String, String>>,
+    /// Whether it belongs to `cargo granular test`.
+    pub test: bool,
+    /// Whether a plain `build` wants it.
+    pub default: bool,
+    /// The directory it is run in, below the workspace root; the base if not declared.
+    pub dir: RelPath,
+    /// When it is stopped.
+    pub timeout: Option<Duration>,
+    /// How often it is run again after a failure.
+    pub retries: u32,
+    /// How many of the `-j` slots it takes; at least 1.
+    pub jobs: u32,
+    /// Whether the operating system and architecture stay out of the key (`platform = "any"`).
+    pub any_platform: bool,
+}
+
+/// A need as it is declared.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeclaredNeed {
+    /// The step that is needed.
+    pub step: StepName,
+    /// The text by which the author calls it, as `{needs.NAME.out}` repeats it: the bare step name.
+    pub name: String,
+}
+
+/// How a step is run.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Run {
+    /// A program and its arguments, without a shell; at least the program.
+    Program(Vec<Template>),
+    /// A line for the shell.
+    Shell(Template),
+}
+
+impl Step {
+    /// A place in the manifest that declares this step.
+    pub fn place(&self, span: &Range<usize>) -> Place {
+        Place::new(&self.manifest, span.clone())
+    }
+}
+
+impl fmt::Display for StepName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.package.as_deref().unwrap_or(""), self.step)
+    }
+}

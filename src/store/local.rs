@@ -1,0 +1,313 @@
+//! The store in a directory of this machine, shared by all checkouts of a user. Knows no step, and no path of a checkout.
+//!
+//! # Layout
+//!
+//! ```text
+//! DIR/v1/                the layout's version is in the name: programs of different layouts share a DIR without meeting
+//!     CACHEDIR.TAG       tells backups to leave it out
+//!     results/ab/KEY     the text of an action result, KEY = ab… (see `result.rs`)
+//!     blobs/ab/HASH      bytes, named by their hash, HASH = ab…
+//!     found/             reserved: sets of files that runs were found to read, by static key (a later version's)
+//!     tmp/               files that are being written
+//!     usage              about how large all this is: lines `+BYTES`
+//!     gc.lock            held by the one collection that is at work
+//! ```
+//!
+//! Nothing is made before something is saved. Directories are made with mode 0700 and files with 0600: only the user can read them.
+//!
+//! # Atomicity
+//!
+//! A result or blob is written under a name in `tmp/` that no other process or thread uses, and renamed to its place: under its
+//! name a file is whole from the first moment and never changes. Blobs are saved before the result that names them.
+//!
+//! No fsync: a file that a power failure left empty, short or full of zeros does not have the hash that its name or its last line
+//! says. Everything is verified when it is read, so what would be gained is a few restores after a crash, and what would be
+//! paid is a wait for the disk with every file.
+//!
+//! # Who may run at once
+//!
+//! Anybody. Writers of the same blob write the same bytes, and of two writers of the same result the last one wins, either being
+//! a result for that key. There is one collection at a time ([`LocalStore::gc`]), and it may run beside everything else: it
+//! removes results before blobs and spares blobs that are young and that nobody names yet. If it takes a blob in the
+//! moment in which somebody counts on it, that is a miss later on, never a wrong byte.
+//!
+//! # What a crash leaves
+//!
+//! Files in `tmp/`, which a collection removes after an hour, and blobs that no result names, likewise. Nothing else.
+//!
+//! # What is counted as use
+//!
+//! The modification time of a result or blob is when it was last used: it is set to now when it is asked for or saved again and the
+//! time that stands there is older than [`USE_GRAIN`], so that a hit normally writes nothing.
+
+mod file;
+mod gc;
+mod listing;
+mod parallel;
+mod usage;
+mod verify;
+
+pub use gc::{GcLimit, GcReport};
+pub use usage::Usage;
+pub use verify::{Finding, FindingKind, VerifyReport};
+
+use super::{Store, StoreError};
+use crate::digest::{Digest, Hash, Key};
+use crate::error::Error;
+use crate::format;
+use crate::result::ActionResult;
+use std::collections::hash_map::RandomState;
+use std::fs::{self, File};
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// The time of the last use is kept to about this.
+pub const USE_GRAIN: Duration = Duration::from_secs(60 * 60);
+
+/// A blob that no result names, or a file in `tmp/`, may belong to a running build for as long as this.
+const GRACE: Duration = Duration::from_secs(60 * 60);
+
+/// The largest text of a result that is read or written, in bytes: more than half a million outputs.
+const RESULT_SIZE_MAX: u64 = 64 * 1024 * 1024;
+
+/// Files up to this size are taken into memory, so that nothing is written for bytes that are there already; in bytes.
+const SMALL: u64 = 128 * 1024;
+
+/// Results and blobs in a directory.
+#[derive(Debug)]
+pub struct LocalStore {
+    /// The directory of this layout, `DIR/v1`.
+    dir: PathBuf,
+    /// Tells this process's temporary files from those of one that has the same id in another container.
+    nonce: u64,
+    temporary_files: AtomicU64,
+    bytes_saved: AtomicU64,
+}
+
+impl LocalStore {
+    /// The store in `dir`. Touches nothing: what is not there is made when something is saved.
+    pub fn open(dir: &Path) -> Self {
+        Self {
+            dir: dir.join(format!("v{}", format::STORE_LAYOUT)),
+            nonce: RandomState::new().build_hasher().finish(),
+            temporary_files: AtomicU64::new(0),
+            bytes_saved: AtomicU64::new(0),
+        }
+    }
+
+    /// How many bytes this store has really written so far: what was there already does not count.
+    pub fn bytes_saved(&self) -> u64 {
+        self.bytes_saved.load(Ordering::Relaxed)
+    }
+
+    fn result_path(&self, key: &Key) -> PathBuf {
+        self.filed("results", &key.0)
+    }
+
+    fn blob_path(&self, hash: &Hash) -> PathBuf {
+        self.filed("blobs", hash)
+    }
+
+    fn filed(&self, kind: &str, hash: &Hash) -> PathBuf {
+        let name = hash.to_string();
+        let mut path = self.dir.join(kind);
+        path.push(name.get(..2).unwrap_or_default());
+        path.push(name);
+        path
+    }
+}
+
+impl Store for LocalStore {
+    fn name(&self) -> &str {
+        "local cache"
+    }
+
+    fn result(&self, key: &Key) -> Result<Option<ActionResult>, StoreError> {
+        let path = self.result_path(key);
+        let file = match file::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io_error("cannot read", &path, error)),
+        };
+        match read_result(key, &file).map_err(|error| io_error("cannot read", &path, error))? {
+            Ok(result) => {
+                file::mark_used(&file);
+                Ok(Some(result))
+            }
+            Err(how) => Err(damaged(format!("the result of {key}"), how, &path)),
+        }
+    }
+
+    fn fetch(&self, blobs: &[(Digest, PathBuf)]) -> Result<(), StoreError> {
+        let bytes = blobs.iter().fold(0, |sum: u64, (digest, _)| sum.saturating_add(digest.size));
+        let fetch = |(digest, to): &(Digest, PathBuf), buffer: &mut Vec<u8>| {
+            self.fetch_blob(digest, to, buffer)
+        };
+        parallel::map(blobs, parallel::threads(blobs.len(), bytes), fetch).map(drop)
+    }
+
+    fn save_files(&self, files: &[PathBuf]) -> Result<Vec<Digest>, StoreError> {
+        let save = |path: &PathBuf, buffer: &mut Vec<u8>| {
+            self.save_file(path, buffer)
+                .map_err(|error| io_error("cannot keep a copy of", path, error))
+        };
+        // Sizes are not known yet: only the number decides.
+        parallel::map(files, parallel::threads(files.len(), 0), save)
+    }
+
+    fn save_result(&self, key: &Key, result: &ActionResult) -> Result<(), StoreError> {
+        let text = result.to_text(key);
+        let path = self.result_path(key);
+        let save = || {
+            if text.len() as u64 > RESULT_SIZE_MAX {
+                return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+            }
+            let mut temporary = self.temporary()?;
+            temporary.file.write_all(text.as_bytes())?;
+            self.publish(temporary, &path, text.len() as u64)
+        };
+        save().map_err(|error| io_error("cannot write", &path, error))
+    }
+}
+
+impl LocalStore {
+    fn fetch_blob(
+        &self,
+        digest: &Digest,
+        to: &Path,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let path = self.blob_path(&digest.hash);
+        let mut blob = match file::open(&path) {
+            Ok(blob) => blob,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::Missing(*digest));
+            }
+            Err(error) => return Err(io_error("cannot read", &path, error)),
+        };
+        let what = || format!("the blob {}", digest.hash);
+        let metadata = blob.metadata().map_err(|error| io_error("cannot read", &path, error))?;
+        if !metadata.is_file() || metadata.len() != digest.size {
+            return Err(damaged(
+                what(),
+                format!("it has {} bytes, not {}", metadata.len(), digest.size),
+                &path,
+            ));
+        }
+        let trouble = |error| io_error("cannot restore to", to, error);
+        // What was there before is not ours to remove.
+        let mut new = file::create_new(to).map_err(trouble)?;
+        let copied = file::copy(&mut blob, &mut new, digest.size, buffer);
+        if !copied.as_ref().is_ok_and(|copied| copied == digest) {
+            let _ = fs::remove_file(to);
+        }
+        match copied.map_err(trouble)? == *digest {
+            true => Ok(()),
+            false => Err(damaged(what(), "its bytes do not have its hash".to_owned(), &path)),
+        }
+    }
+
+    /// Keeps a copy of the file and says the digest of the copy.
+    fn save_file(&self, path: &Path, buffer: &mut Vec<u8>) -> io::Result<Digest> {
+        let mut source = file::open(path)?;
+        let metadata = source.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        if metadata.len() <= SMALL && file::read_small(&mut source, SMALL, buffer)? {
+            return self.save_bytes(buffer);
+        }
+        source.rewind()?;
+        let mut temporary = self.temporary()?;
+        let digest = file::copy(&mut source, &mut temporary.file, metadata.len(), buffer)?;
+        let blob = self.blob_path(&digest.hash);
+        if !file::is_there(&blob, digest.size) {
+            self.publish(temporary, &blob, digest.size)?;
+        }
+        Ok(digest)
+    }
+
+    fn save_bytes(&self, bytes: &[u8]) -> io::Result<Digest> {
+        let digest = Digest::of(bytes);
+        let blob = self.blob_path(&digest.hash);
+        if !file::is_there(&blob, digest.size) {
+            let mut temporary = self.temporary()?;
+            temporary.file.write_all(bytes)?;
+            self.publish(temporary, &blob, digest.size)?;
+        }
+        Ok(digest)
+    }
+
+    /// A new file in `tmp/`. Makes the directories of the store if they are not there.
+    fn temporary(&self) -> io::Result<file::Temporary> {
+        let number = self.temporary_files.fetch_add(1, Ordering::Relaxed);
+        let path = self.dir.join("tmp").join(format!(
+            "{}-{:016x}-{number}",
+            std::process::id(),
+            self.nonce
+        ));
+        match file::Temporary::new(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.make_directories()?;
+                file::Temporary::new(&path)
+            }
+            made => made,
+        }
+    }
+
+    /// Moves a temporary file of `size` bytes to its place.
+    fn publish(&self, temporary: file::Temporary, path: &Path, size: u64) -> io::Result<()> {
+        match temporary.rename(path) {
+            Err((temporary, error)) if error.kind() == io::ErrorKind::NotFound => {
+                file::make_private_dir(path.parent().unwrap_or(&self.dir))?;
+                temporary.rename(path).map_err(|(_, error)| error)?;
+            }
+            Err((_, error)) => return Err(error),
+            Ok(()) => {}
+        }
+        self.bytes_saved.fetch_add(size, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn make_directories(&self) -> io::Result<()> {
+        file::make_private_dir(&self.dir.join("tmp"))?;
+        let tag = self.dir.join("CACHEDIR.TAG");
+        match file::create_private(&tag) {
+            Ok(mut file) => file.write_all(CACHEDIR_TAG),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+const CACHEDIR_TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55
+# Made by cargo granular. Deleting this directory costs time only.
+# About such files: https://bford.info/cachedir/
+";
+
+/// Reads a result; the inner error is in what way it is damaged.
+fn read_result(key: &Key, file: &File) -> io::Result<Result<ActionResult, String>> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Ok(Err("it is not a file".to_owned()));
+    }
+    let mut text = Vec::with_capacity(metadata.len().min(RESULT_SIZE_MAX) as usize + 1);
+    file.take(RESULT_SIZE_MAX + 1).read_to_end(&mut text)?;
+    match text.len() as u64 > RESULT_SIZE_MAX {
+        true => Ok(Err("it is larger than any result".to_owned())),
+        false => Ok(ActionResult::from_text(key, &text)),
+    }
+}
+
+/// Takes a damaged file out of the way, as far as that can be done.
+fn damaged(what: String, how: String, path: &Path) -> StoreError {
+    let _ = fs::remove_file(path);
+    StoreError::Damaged { what, how }
+}
+
+fn io_error(doing: &str, path: &Path, error: io::Error) -> StoreError {
+    StoreError::Io(Error::io(doing, path, error))
+}

@@ -1,0 +1,288 @@
+//! Keeps a store within its limits: forgets what was not used for longest.
+
+use super::listing::{Item, Listing};
+use super::{GRACE, LocalStore, file, io_error, parallel, read_result};
+use crate::digest::{Hash, Key};
+use crate::store::StoreError;
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// What a collection leaves at most.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct GcLimit {
+    /// The sum of the lengths of all files of the store, in bytes.
+    pub max_size: Option<u64>,
+    /// How long ago a result may have been used last.
+    pub max_age: Option<Duration>,
+}
+
+/// What a collection did, or would do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct GcReport {
+    /// Results that were taken away.
+    pub results_removed: usize,
+    /// Blobs that were taken away.
+    pub blobs_removed: usize,
+    /// Files that a write which came to no end had left.
+    pub temporary_removed: usize,
+    /// Results that are left.
+    pub results_kept: usize,
+    /// Blobs that are left.
+    pub blobs_kept: usize,
+    /// The size before, in bytes.
+    pub bytes_before: u64,
+    /// The size after, in bytes.
+    pub bytes_after: u64,
+}
+
+/// What is to go.
+#[derive(Debug, Default)]
+struct Plan {
+    results: Vec<Item>,
+    blobs: Vec<Item>,
+    temporary: Vec<(PathBuf, Item)>,
+}
+
+/// A blob while a plan is made.
+#[derive(Debug)]
+struct Blob {
+    item: Item,
+    /// How many results that stay name it.
+    names: usize,
+    /// Whether a result that goes names it.
+    freed: bool,
+}
+
+impl LocalStore {
+    /// Takes away damaged results, then results that are older than the limit, then those that were not used for longest until the size fits;
+    /// blobs that no result names then; and what interrupted writes have left. Blobs that no result ever named are spared
+    /// for an hour, since a running build may be about to name them: only they can keep the store above the limit.
+    ///
+    /// With `dry_run` nothing is changed. `None` if another collection is at work.
+    pub fn gc(&self, limit: GcLimit, dry_run: bool) -> Result<Option<GcReport>, StoreError> {
+        self.collect(limit, dry_run).map_err(|error| io_error("cannot clean up", &self.dir, error))
+    }
+
+    fn collect(&self, limit: GcLimit, dry_run: bool) -> io::Result<Option<GcReport>> {
+        if fs::metadata(&self.dir).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return Ok(Some(GcReport::default()));
+        }
+        // Held until this function ends. The kernel lets go of it when the process dies.
+        let _lock = match dry_run {
+            true => None,
+            false => match self.gc_lock()? {
+                None => return Ok(None),
+                lock => lock,
+            },
+        };
+        let listing = self.listing()?;
+        let plan = self.plan(&listing, limit, SystemTime::now())?;
+        let mut report = GcReport {
+            results_kept: listing.results.len(),
+            blobs_kept: listing.blobs.len(),
+            bytes_before: listing.bytes(),
+            bytes_after: listing.bytes(),
+            ..GcReport::default()
+        };
+        match dry_run {
+            true => plan.foretell(&mut report),
+            false => {
+                self.carry_out(&plan, &listing, &mut report)?;
+                let _ = self.set_usage(report.bytes_after);
+            }
+        }
+        Ok(Some(report))
+    }
+
+    /// The lock of the one collection; `None` if another has it.
+    fn gc_lock(&self) -> io::Result<Option<File>> {
+        let path = self.dir.join("gc.lock");
+        let file = match file::create_private(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                OpenOptions::new().write(true).open(&path)?
+            }
+            made => made?,
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn plan(&self, listing: &Listing, limit: GcLimit, now: SystemTime) -> io::Result<Plan> {
+        let mut plan = Plan { temporary: listing.old_temporary(now), ..Plan::default() };
+        let mut blobs: HashMap<Hash, Blob> = listing
+            .blobs
+            .iter()
+            .map(|item| (item.hash, Blob { item: *item, names: 0, freed: false }))
+            .collect();
+        let is_outdated = |item: &Item| {
+            limit.max_age.is_some_and(|max_age| file::age(now, item.modified) > max_age)
+        };
+        let mut kept = Vec::new();
+        for (item, names) in self.named(&listing.results)? {
+            match names {
+                Some(names) if !is_outdated(&item) => {
+                    each(&mut blobs, &names, |blob| blob.names += 1);
+                    kept.push((item, names));
+                }
+                names => {
+                    each(&mut blobs, &names.unwrap_or_default(), |blob| blob.freed = true);
+                    plan.results.push(item);
+                }
+            }
+        }
+        let is_idle = |blob: &&Blob| {
+            blob.names == 0 && (blob.freed || file::age(now, blob.item.modified) > GRACE)
+        };
+        plan.blobs = blobs.values().filter(is_idle).map(|blob| blob.item).collect();
+        if let Some(max_size) = limit.max_size {
+            plan.shrink(listing.bytes(), max_size, kept, &mut blobs);
+        }
+        Ok(plan)
+    }
+
+    /// The blobs that each result names, each once; `None` for one that is damaged. Results that have vanished are left out.
+    fn named(&self, results: &[Item]) -> io::Result<Vec<(Item, Option<HashSet<Hash>>)>> {
+        let read = |item: &Item, _: &mut Vec<u8>| self.names(item);
+        let named = parallel::map(results, parallel::threads(results.len(), 0), read)?;
+        Ok(named.into_iter().flatten().collect())
+    }
+
+    fn names(&self, item: &Item) -> io::Result<Option<(Item, Option<HashSet<Hash>>)>> {
+        let key = Key(item.hash);
+        let result =
+            match file::open(&self.result_path(&key)).and_then(|file| read_result(&key, &file)) {
+                Ok(result) => result.ok(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(error),
+            };
+        let names = result.map(|result| result.blobs().map(|digest| digest.hash).collect());
+        Ok(Some((*item, names)))
+    }
+
+    fn carry_out(&self, plan: &Plan, listing: &Listing, report: &mut GcReport) -> io::Result<()> {
+        for item in &plan.results {
+            if remove(&self.result_path(&Key(item.hash)), item)? {
+                report.results_removed += 1;
+                report.results_kept -= 1;
+                report.bytes_after -= item.size;
+            }
+        }
+        let named = self.named_meanwhile(plan, listing)?;
+        for item in plan.blobs.iter().filter(|item| !named.contains(&item.hash)) {
+            if remove(&self.blob_path(&item.hash), item)? {
+                report.blobs_removed += 1;
+                report.blobs_kept -= 1;
+                report.bytes_after -= item.size;
+            }
+        }
+        for (path, item) in &plan.temporary {
+            if remove(path, item)? {
+                report.temporary_removed += 1;
+                report.bytes_after -= item.size;
+            }
+        }
+        Ok(())
+    }
+
+    /// Blobs that are named by results which the plan does not know to stay: filed or used again since it was made.
+    fn named_meanwhile(&self, plan: &Plan, listing: &Listing) -> io::Result<HashSet<Hash>> {
+        let mut stay: HashSet<Hash> = listing.results.iter().map(|item| item.hash).collect();
+        for item in &plan.results {
+            stay.remove(&item.hash);
+        }
+        let mut unknown = Vec::new();
+        let mut results = self.items("results", &mut unknown)?;
+        results.retain(|item| !stay.contains(&item.hash));
+        Ok(self.named(&results)?.into_iter().filter_map(|(_, names)| names).flatten().collect())
+    }
+}
+
+impl Plan {
+    /// Adds results of `kept`, those that were not used for longest first, until no more than `max_size` of `bytes` will be left.
+    fn shrink(
+        &mut self,
+        bytes: u64,
+        max_size: u64,
+        mut kept: Vec<(Item, HashSet<Hash>)>,
+        blobs: &mut HashMap<Hash, Blob>,
+    ) {
+        let mut bytes = bytes.saturating_sub(self.bytes());
+        kept.sort_by_key(|(item, _)| (item.modified, item.hash));
+        for (item, names) in kept {
+            if bytes <= max_size {
+                break;
+            }
+            self.results.push(item);
+            bytes = bytes.saturating_sub(item.size);
+            each(blobs, &names, |blob| {
+                blob.names -= 1;
+                if blob.names == 0 {
+                    self.blobs.push(blob.item);
+                    bytes = bytes.saturating_sub(blob.item.size);
+                }
+            });
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        let items = self
+            .results
+            .iter()
+            .chain(&self.blobs)
+            .chain(self.temporary.iter().map(|(_, item)| item));
+        items.fold(0, |sum, item| sum.saturating_add(item.size))
+    }
+
+    fn foretell(&self, report: &mut GcReport) {
+        report.results_removed = self.results.len();
+        report.results_kept -= self.results.len();
+        report.blobs_removed = self.blobs.len();
+        report.blobs_kept -= self.blobs.len();
+        report.temporary_removed = self.temporary.len();
+        report.bytes_after -= self.bytes();
+    }
+}
+
+impl Listing {
+    /// Files in `tmp/` that nobody is writing any more.
+    fn old_temporary(&self, now: SystemTime) -> Vec<(PathBuf, Item)> {
+        let old =
+            self.temporary.iter().filter(|temporary| file::age(now, temporary.modified) > GRACE);
+        let nameless = Hash::from_bytes([0; 32]);
+        old.map(|temporary| {
+            (
+                temporary.path.clone(),
+                Item { hash: nameless, size: temporary.size, modified: temporary.modified },
+            )
+        })
+        .collect()
+    }
+}
+
+fn each(blobs: &mut HashMap<Hash, Blob>, names: &HashSet<Hash>, mut act: impl FnMut(&mut Blob)) {
+    for name in names {
+        if let Some(blob) = blobs.get_mut(name) {
+            act(blob);
+        }
+    }
+}
+
+/// Removes a file, unless it was used or replaced since it was listed. True if it is gone.
+fn remove(path: &Path, listed: &Item) -> io::Result<bool> {
+    let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.modified()? != listed.modified => return Ok(false),
+        Err(error) if !gone(&error) => return Err(error),
+        _ => {}
+    }
+    match fs::remove_file(path) {
+        Err(error) if !gone(&error) => Err(error),
+        _ => Ok(true),
+    }
+}

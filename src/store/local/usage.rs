@@ -1,0 +1,96 @@
+//! How large a store is: counted exactly, or known roughly from a file that every build which saves adds a line to.
+
+use super::{LocalStore, io_error};
+use crate::store::StoreError;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+
+/// From this size on the file of lines is written anew as one, in bytes.
+const LINES_SIZE_MAX: usize = 64 * 1024;
+
+/// How large a store is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Usage {
+    /// The number of results.
+    pub results: usize,
+    /// The number of blobs; one that many results name is one.
+    pub blobs: usize,
+    /// The sum of the lengths of all files of the store, in bytes.
+    pub bytes: u64,
+}
+
+impl LocalStore {
+    /// Counts.
+    pub fn usage(&self) -> Result<Usage, StoreError> {
+        let listing = self.listing().map_err(|error| io_error("cannot list", &self.dir, error))?;
+        Ok(Usage {
+            results: listing.results.len(),
+            blobs: listing.blobs.len(),
+            bytes: listing.bytes(),
+        })
+    }
+
+    /// Notes that so many bytes were saved, such as [`LocalStore::bytes_saved`] says at the end of a build. Trouble with the
+    /// note costs a count later.
+    pub fn note_saved(&self, bytes: u64) {
+        // Where there is no file yet, the next question counts everything: a file with these bytes alone would be wrong for ever.
+        if let Ok(mut file) = OpenOptions::new().append(true).open(self.usage_path()) {
+            let _ = file.write_all(format!("+{bytes}\n").as_bytes());
+        }
+    }
+
+    /// Whether the store is larger than `cap` bytes, as far as the notes tell; counts if there are none. For who has just
+    /// saved something. A collection that follows should make it somewhat smaller than the cap, so that not every build needs one.
+    pub fn is_gc_due(&self, cap: u64) -> bool {
+        self.noted_usage().or_else(|| self.count_usage()).is_some_and(|bytes| bytes > cap)
+    }
+
+    /// Replaces the notes by one number.
+    pub(super) fn set_usage(&self, bytes: u64) -> io::Result<()> {
+        let mut temporary = self.temporary()?;
+        temporary.file.write_all(format!("+{bytes}\n").as_bytes())?;
+        temporary.rename(&self.usage_path()).map_err(|(_, error)| error)
+    }
+
+    fn count_usage(&self) -> Option<u64> {
+        let bytes = self.listing().ok()?.bytes();
+        if bytes > 0 {
+            let _ = self.set_usage(bytes);
+        }
+        Some(bytes)
+    }
+
+    /// The sum of the notes; `None` if there are none or they cannot be read.
+    fn noted_usage(&self) -> Option<u64> {
+        let text = fs::read_to_string(self.usage_path()).ok()?;
+        let bytes = sum(&text)?;
+        if text.len() > LINES_SIZE_MAX {
+            let _ = self.set_usage(bytes);
+        }
+        Some(bytes)
+    }
+
+    fn usage_path(&self) -> std::path::PathBuf {
+        self.dir.join("usage")
+    }
+}
+
+fn sum(text: &str) -> Option<u64> {
+    let text = text.strip_suffix('\n')?;
+    text.split('\n').try_fold(0_u64, |sum, line| {
+        Some(sum.saturating_add(line.strip_prefix('+')?.parse().ok()?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sum;
+
+    #[test]
+    fn notes_are_summed_and_a_torn_one_makes_all_of_them_unknown() {
+        assert_eq!(sum("+1\n+20\n"), Some(21));
+        for torn in ["", "\n", "+1", "+1\n+2", "+1\nx\n", "+1\n\n", "-1\n"] {
+            assert_eq!(sum(torn), None, "{torn:?}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The store seam: results by key and blobs by digest. Knows no step, and no path of a checkout.
+
+pub mod local;
+pub mod memory;
+
+use crate::digest::{Digest, Key};
+use crate::result::ActionResult;
+use std::fmt;
+use std::path::PathBuf;
+
+/// Keeps results and blobs. Whatever it says is verified: bytes that do not have the digest they were asked by are not given out.
+pub trait Store: Send + Sync {
+    /// What messages call it, as in "local cache".
+    fn name(&self) -> &str;
+
+    /// The result filed under `key`. `Ok(None)` is a plain miss.
+    fn result(&self, key: &Key) -> Result<Option<ActionResult>, StoreError>;
+
+    /// Writes each blob to a new file at its path, whose directory exists. On an error some of the files may be there: the caller removes them.
+    fn fetch(&self, blobs: &[(Digest, PathBuf)]) -> Result<(), StoreError>;
+
+    /// Keeps the bytes of each file and says their digests, of exactly the bytes that were kept, in the same order.
+    fn save_files(&self, files: &[PathBuf]) -> Result<Vec<Digest>, StoreError>;
+
+    /// Files `result` under `key`, after all of its blobs have been kept. Replaces one that is there.
+    fn save_result(&self, key: &Key, result: &ActionResult) -> Result<(), StoreError>;
+}
+
+/// Why a store could not do it. None of these fails a build.
+#[derive(Debug)]
+pub enum StoreError {
+    /// A blob is not there.
+    Missing(Digest),
+    /// Something is there, and is not what it should be; it has been taken out of the way where that could be done.
+    Damaged {
+        /// What: "the result of KEY", "the blob HASH".
+        what: String,
+        /// In what way.
+        how: String,
+    },
+    /// The system refused.
+    Io(crate::error::Error),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(digest) => write!(f, "the blob {} is not there", digest.hash),
+            Self::Damaged { what, how } => write!(f, "{what} is damaged: {how}"),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}

@@ -1,0 +1,1 @@
+//! One snapshot for each mistake in a configuration.

@@ -1,0 +1,173 @@
+//! Steps that fail, are stopped, or leave something else than they declare.
+
+use crate::project::{project, step};
+use insta::assert_snapshot;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_failed_step_shows_its_log_and_the_command_to_repeat_it() {
+    let p = project(&step("lint", "echo out; echo err >&2; exit 3", "inputs = []\noutputs = []"));
+    assert_snapshot!(p.granular("build").code(1), @r#"
+    ---- stderr
+          Failed #lint after [ELAPSED]: exit code 3
+
+    out
+    err
+
+      ended by: exit code 3
+      log:      [ROOT]/workspace/target/granular/logs/#lint.log
+      repeat:   cd [ROOT]/workspace && sh -c 'echo lint >> "$LOG"; echo out; echo err >&2; exit 3'
+
+    error: 1 step failed: #lint
+    [exit code: 1]
+    "#);
+}
+
+#[test]
+fn a_failure_is_never_kept() {
+    let p = project(&step(
+        "flaky",
+        "echo half > {out}/x; test -e ok",
+        "inputs = []\noutputs = [\"{out}/x\"]",
+    ));
+    p.granular("build").code(1);
+    p.granular("build").code(1);
+    assert_eq!(p.ran(), ["flaky", "flaky"]);
+    p.write("ok", "");
+    p.granular("build").success();
+    p.granular("build").success();
+    assert_eq!(p.ran(), ["flaky"]);
+}
+
+#[test]
+fn what_needs_a_failed_step_is_skipped_and_keep_going_builds_the_rest() {
+    let p = project(
+        &[
+            step("bad", "exit 1", "inputs = []\noutputs = []"),
+            step("behind", "true", "inputs = []\noutputs = []\nneeds = [\"bad\"]"),
+            step("good", "true", "inputs = []\noutputs = []\nneeds = [\"first\"]"),
+            step("first", "sleep 0.2", "inputs = []\noutputs = []"),
+        ]
+        .concat(),
+    );
+    p.granular("build").code(1);
+    assert_eq!(p.ran(), ["bad", "first"], "what runs comes to its end, nothing new is started");
+    assert_snapshot!(p.granular("build -j1 --keep-going").code(1), @r#"
+    ---- stderr
+          Failed #bad after [ELAPSED]: exit code 1
+             Ran #good in [ELAPSED]: it has not run here before
+
+      ended by: exit code 1
+      repeat:   cd [ROOT]/workspace && sh -c 'echo bad >> "$LOG"; exit 1'
+
+    error: 1 step failed: #bad (1 skipped)
+    [exit code: 1]
+    "#);
+    assert_eq!(p.ran(), ["bad", "good"]);
+}
+
+#[test]
+fn a_declared_output_that_is_not_there_is_a_failure() {
+    let p = project(&step(
+        "half",
+        "echo a > {out}/a",
+        "inputs = []\noutputs = [\"{out}/a\", \"{out}/b\"]",
+    ));
+    assert_snapshot!(p.granular("build").code(1), @"
+    ---- stderr
+          Failed #half after [ELAPSED]: the declared output `{out}/b` is not there
+
+      outputs:  the declared output `{out}/b` is not there
+
+    error: 1 step failed: #half
+    [exit code: 1]
+    ");
+    p.granular("build").code(1);
+    assert_eq!(p.ran(), ["half", "half"]);
+}
+
+#[test]
+fn a_missing_tool_is_named_and_the_exit_code_is_3() {
+    let p = project(
+        "[workspace.metadata.granular.steps.gen]\nrun = [\"no-such-tool\"]\ninputs = []\noutputs = []\n",
+    );
+    let run = p.granular("build").code(3);
+    assert!(run.stderr().contains("`no-such-tool`"), "{run}");
+}
+
+#[test]
+fn a_step_that_takes_too_long_is_stopped_with_all_that_it_started() {
+    let p = project(&step(
+        "hang",
+        "sleep 4711 & sleep 4711",
+        "inputs = []\noutputs = []\ntimeout = \"300ms\"",
+    ));
+    let began = Instant::now();
+    let run = p.granular("build").code(1);
+    assert!(run.stderr().contains("timed out after"), "{run}");
+    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(!is_running("4711"));
+}
+
+#[test]
+fn an_interrupt_ends_the_whole_tree_and_keeps_what_was_finished() {
+    let p = project(
+        &[
+            step("done", "echo x > {out}/x", "inputs = []\noutputs = [\"{out}/x\"]"),
+            step(
+                "hang",
+                "sleep 4712 & sleep 4712",
+                "inputs = []\noutputs = []\nneeds = [\"done\"]",
+            ),
+        ]
+        .concat(),
+    );
+    let mut child = p.command("build").command.spawn().unwrap();
+    wait_until(|| is_running("4712"));
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!is_running("4712"));
+    assert_eq!(p.ran(), ["done", "hang"]);
+    p.write("Cargo.toml", p.read("Cargo.toml").replace("4712", "0"));
+    p.granular("build").success();
+    assert_eq!(p.ran(), ["hang"]);
+}
+
+#[test]
+fn a_step_is_run_again_as_often_as_it_may() {
+    let p = project(&step(
+        "flaky",
+        "test -e tried || { touch tried; exit 1; }",
+        "inputs = []\noutputs = []\nretries = 1",
+    ));
+    p.granular("build").success();
+    assert_eq!(p.ran(), ["flaky", "flaky"]);
+}
+
+#[test]
+fn a_step_reads_nothing_from_standard_input() {
+    let p = project(&step("cat", "cat > {out}/x", "inputs = []\noutputs = [\"{out}/x\"]"));
+    p.granular("build").success();
+    assert_eq!(p.read_out("cat/x"), "");
+}
+
+#[test]
+fn no_output_of_a_step_reaches_standard_output() {
+    let p = project(&step("loud", "echo cargo::rustc-link-arg=evil", "inputs = []\noutputs = []"));
+    let run = p.granular("build").success();
+    assert_eq!(run.stdout(), "");
+}
+
+fn is_running(argument: &str) -> bool {
+    let pattern = format!("^sleep {argument}$");
+    Command::new("pgrep").args(["-f", &pattern]).output().unwrap().status.success()
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < Duration::from_secs(20), "it did not come about");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

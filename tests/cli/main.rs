@@ -1,0 +1,23 @@
+//! The program as a user runs it: the real binary in real workspaces. One file for each behaviour.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that panics has failed"
+)]
+
+mod build;
+mod command_line;
+mod config_errors;
+mod explain;
+mod failure;
+mod go_monorepo;
+mod help;
+mod matrix;
+mod model;
+mod output;
+mod parallel;
+mod project;
+mod restore;
+mod store;

@@ -1,0 +1,246 @@
+//! A workspace in a temporary directory, and the program run in it as a user would: the language that the tests are written in.
+//!
+//! A step of a test says `echo NAME >> "$LOG"`, and [`Project::ran`] says which did: claims of the cache are held against what steps did,
+//! not against what the program says.
+
+use std::cell::Cell;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A workspace with a cache, a home and a log of runs of its own, all removed when dropped.
+pub(crate) struct Project {
+    /// Holds everything; not part of any workspace.
+    top: PathBuf,
+    /// The workspace root.
+    root: PathBuf,
+    /// How much of the log of runs has been told.
+    told: Cell<usize>,
+    /// Whether `top` goes away with this value.
+    owner: bool,
+}
+
+/// A workspace whose root manifest declares `tables`, with no packages.
+pub(crate) fn project(tables: &str) -> Project {
+    let project = Project::new("workspace");
+    project.manifest(tables);
+    project
+}
+
+/// A step of the workspace that notes its runs and then does `script`; `more` are further keys of its table.
+pub(crate) fn step(name: &str, script: &str, more: &str) -> String {
+    let script = format!("echo {name} >> \"$LOG\"; {script}");
+    format!(
+        "[workspace.metadata.granular.steps.{name}]\nrun = {script:?}\npass-env = [\"LOG\"]\n{more}\n"
+    )
+}
+
+impl Project {
+    /// An empty directory called `name` to make a workspace in.
+    pub(crate) fn new(name: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let unique = format!(
+            "granular-cli-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        let top = std::env::temp_dir().join(unique);
+        fs::create_dir_all(top.join("home")).unwrap();
+        let top = top.canonicalize().unwrap();
+        let root = top.join(name);
+        fs::create_dir_all(&root).unwrap();
+        Self { top, root, told: Cell::new(0), owner: true }
+    }
+
+    /// Writes the root manifest: a workspace without members, and `tables`.
+    pub(crate) fn manifest(&self, tables: &str) {
+        self.write("Cargo.toml", format!("[workspace]\nresolver = \"3\"\n\n{tables}"));
+    }
+
+    /// Another checkout of the same sources that shares cache, home and log: everything but the target directory is copied.
+    pub(crate) fn checkout(&self, name: &str) -> Self {
+        let root = self.top.join(name);
+        let copied = Command::new("cp").arg("-a").arg(&self.root).arg(&root).status().unwrap();
+        assert!(copied.success());
+        let _ = fs::remove_dir_all(root.join("target"));
+        Self { top: self.top.clone(), root, told: Cell::new(self.log_lines().len()), owner: false }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.top.join("cache")
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.top.join("runs")
+    }
+
+    pub(crate) fn write(&self, path: &str, text: impl AsRef<[u8]>) -> &Self {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    pub(crate) fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// What an output below `{out}` of a workspace's step holds.
+    pub(crate) fn read_out(&self, path: &str) -> String {
+        self.read(&format!("target/granular/out/@workspace/{path}"))
+    }
+
+    pub(crate) fn remove(&self, path: &str) {
+        let path = self.path(path);
+        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+    }
+
+    /// The steps that have run since this was last asked, sorted.
+    pub(crate) fn ran(&self) -> Vec<String> {
+        let lines = self.log_lines();
+        let mut ran = lines[self.told.replace(lines.len())..].to_vec();
+        ran.sort();
+        ran
+    }
+
+    fn log_lines(&self) -> Vec<String> {
+        fs::read_to_string(self.log()).unwrap_or_default().lines().map(str::to_owned).collect()
+    }
+
+    /// The program in the workspace root, with `arguments` split at spaces.
+    #[must_use = "either snapshot the output or assert how it ended"]
+    pub(crate) fn granular(&self, arguments: &str) -> Run {
+        self.command(arguments).run()
+    }
+
+    /// The same, to be changed before it is run.
+    pub(crate) fn command(&self, arguments: &str) -> Invocation {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-granular"));
+        command.args(arguments.split_whitespace()).current_dir(&self.root).stdin(Stdio::null());
+        command.env_clear();
+        for name in
+            ["PATH", "CARGO_HOME", "RUSTUP_HOME", "GOCACHE", "GOMODCACHE", "GOPATH", "TMPDIR"]
+        {
+            command.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
+        let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+        command.env(
+            "CARGO_HOME",
+            std::env::var_os("CARGO_HOME").unwrap_or(home.join(".cargo").into()),
+        );
+        command.env(
+            "RUSTUP_HOME",
+            std::env::var_os("RUSTUP_HOME").unwrap_or(home.join(".rustup").into()),
+        );
+        command
+            .env("HOME", self.top.join("home"))
+            .env("GRANULAR_CACHE_DIR", self.cache())
+            .env("LOG", self.log());
+        Invocation { command, top: self.top.clone() }
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        if self.owner {
+            let _ = fs::remove_dir_all(&self.top);
+        }
+    }
+}
+
+/// A run that has not been started.
+pub(crate) struct Invocation {
+    pub(crate) command: Command,
+    top: PathBuf,
+}
+
+impl Invocation {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn dir(mut self, dir: &Path) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
+    pub(crate) fn arg(mut self, argument: &str) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    #[must_use = "either snapshot the output or assert how it ended"]
+    pub(crate) fn run(mut self) -> Run {
+        Run { output: self.command.output().unwrap(), top: self.top }
+    }
+}
+
+/// How a run came out. `Display` shows all of it, with what differs from run to run replaced.
+pub(crate) struct Run {
+    output: Output,
+    top: PathBuf,
+}
+
+impl Run {
+    #[track_caller]
+    pub(crate) fn success(self) -> Self {
+        self.code(0)
+    }
+
+    #[track_caller]
+    pub(crate) fn code(self, code: i32) -> Self {
+        assert_eq!(self.output.status.code(), Some(code), "\n{self}");
+        self
+    }
+
+    pub(crate) fn stdout(&self) -> String {
+        self.normalise(&self.output.stdout)
+    }
+
+    pub(crate) fn stderr(&self) -> String {
+        self.normalise(&self.output.stderr)
+    }
+
+    /// Standard output as it came.
+    pub(crate) fn raw_stdout(&self) -> String {
+        String::from_utf8(self.output.stdout.clone()).unwrap()
+    }
+
+    fn normalise(&self, bytes: &[u8]) -> String {
+        let text = String::from_utf8_lossy(bytes).replace(&*self.top.to_string_lossy(), "[ROOT]");
+        let replace = |text: String, pattern: &str, by: &str| {
+            regex::Regex::new(pattern).unwrap().replace_all(&text, by).into_owned()
+        };
+        let text = replace(text, r"\b[0-9a-f]{64}\b", "[HASH]");
+        let text = replace(text, r"\b\d+m \d\ds\b|\b\d+(\.\d+)?m?s\b", "[ELAPSED]");
+        let text = replace(text, r#""(duration_ms|saved_ms)":\d+"#, r#""$1":0"#);
+        // What trivial steps save is now a millisecond and now nothing.
+        let text = text.replace(", saved [ELAPSED]", "").replace("; [ELAPSED] saved", "");
+        text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    }
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.stdout())?;
+        if !self.output.stderr.is_empty() {
+            write!(f, "---- stderr\n{}", self.stderr())?;
+        }
+        match self.output.status.code() {
+            Some(0) => Ok(()),
+            Some(code) => writeln!(f, "[exit code: {code}]"),
+            None => writeln!(f, "[{}]", self.output.status),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The cache as a user meets it: damage, limits, cleaning.
+
+use crate::project::{Project, project, step};
+use std::fs;
+use std::path::PathBuf;
+
+fn two_outputs() -> Project {
+    let p = project(&step(
+        "gen",
+        "cat in.txt > {out}/a; echo b > {out}/b",
+        "inputs = [\"in.txt\"]\noutputs = [\"{out}\"]",
+    ));
+    p.write("in.txt", "a\n");
+    p
+}
+
+/// All files below the cache's results or blobs.
+fn files(p: &Project, kind: &str) -> Vec<PathBuf> {
+    fn walk(dir: PathBuf, files: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { walk(path, files) } else { files.push(path) }
+        }
+    }
+    let mut found = Vec::new();
+    walk(p.cache().join("v1").join(kind), &mut found);
+    found.sort();
+    found
+}
+
+#[test]
+fn damage_of_any_file_of_the_cache_costs_a_run_and_heals() {
+    for kind in ["results", "blobs"] {
+        for damage in ["delete", "truncate", "flip"] {
+            let p = two_outputs();
+            p.granular("build").success();
+            let file = files(&p, kind).remove(0);
+            match damage {
+                "delete" => fs::remove_file(&file).unwrap(),
+                "truncate" => fs::write(&file, "").unwrap(),
+                _ => {
+                    let mut bytes = fs::read(&file).unwrap();
+                    bytes[0] ^= 1;
+                    fs::write(&file, bytes).unwrap();
+                }
+            }
+            p.remove("target");
+            p.granular("build").success();
+            assert_eq!(p.ran(), ["gen", "gen"], "{kind} {damage}");
+            assert_eq!(p.read_out("gen/a"), "a\n");
+            p.granular("verify").success();
+            p.remove("target");
+            p.granular("build").success();
+            assert!(p.ran().is_empty(), "{kind} {damage}: it has healed");
+        }
+    }
+}
+
+#[test]
+fn verify_names_what_is_damaged_and_repair_removes_it() {
+    let p = two_outputs();
+    p.granular("build").success();
+    let file = files(&p, "blobs").remove(0);
+    fs::write(&file, "rot").unwrap();
+    let run = p.granular("verify").code(1);
+    let name = file.file_name().unwrap().to_string_lossy().into_owned();
+    assert!(run.raw_stdout().contains(&name), "{run}");
+    p.granular("verify --repair").code(1);
+    p.granular("verify").success();
+}
+
+#[test]
+fn gc_keeps_the_cache_within_its_limit() {
+    let p = two_outputs();
+    for n in 0..5 {
+        p.write("in.txt", format!("{n}\n").repeat(10_000));
+        p.granular("build").success();
+    }
+    p.granular("gc --max-size 60KB").success();
+    let size: u64 = ["blobs", "results"]
+        .iter()
+        .flat_map(|kind| files(&p, kind))
+        .map(|file| fs::metadata(file).unwrap().len())
+        .sum();
+    assert!(size <= 60_000 || files(&p, "results").len() < 5, "{size}");
+    p.granular("verify").success();
+}
+
+#[test]
+fn clean_takes_away_outputs_and_they_are_restored() {
+    let p = two_outputs();
+    p.granular("build").success();
+    p.granular("clean").success();
+    assert!(!p.path("target/granular/out/@workspace/gen").exists());
+    p.granular("build").success();
+    assert_eq!(p.ran(), ["gen"]);
+}
+
+#[test]
+fn reproduce_tells_whether_two_runs_leave_the_same() {
+    let p = project(
+        &[
+            step("pure", "echo x > {out}/x", "inputs = []\noutputs = [\"{out}/x\"]"),
+            step(
+                "impure",
+                "date +%N > {out}/x; echo y > {out}/y",
+                "inputs = []\noutputs = [\"{out}\"]",
+            ),
+        ]
+        .concat(),
+    );
+    p.granular("reproduce pure").success();
+    assert_eq!(p.ran(), ["pure", "pure"]);
+    let run = p.granular("reproduce impure").code(1);
+    assert!(run.stdout().contains("{out}/x") && !run.stdout().contains("{out}/y"), "{run}");
+}
+
+#[test]
+fn a_named_cache_that_cannot_be_one_is_a_mistake() {
+    let p = two_outputs();
+    p.write("not-a-directory", "");
+    let file = p.path("not-a-directory");
+    let run = p.command("build").env("GRANULAR_CACHE_DIR", file.to_str().unwrap()).run().code(2);
+    assert!(run.stderr().contains("not-a-directory"), "{run}");
+    assert!(p.ran().is_empty());
+}
+
+#[test]
+fn without_a_place_for_the_cache_the_build_goes_on_and_says_so() {
+    let p = two_outputs();
+    let build = || {
+        let mut invocation = p.command("build");
+        invocation.command.env_remove("HOME").env_remove("GRANULAR_CACHE_DIR");
+        invocation.run().success()
+    };
+    let run = build();
+    assert!(run.stderr().contains("warning: "), "{run}");
+    build();
+    assert_eq!(p.ran(), ["gen"]);
+    assert_eq!(p.read_out("gen/a"), "a\n");
+}
