@@ -37,6 +37,7 @@ use crate::step::Run;
 use crate::tools::Identity;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::iter;
 
 /// A fingerprint.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -234,7 +235,15 @@ fn versions(then: Option<&str>, now: Option<&str>) -> Option<(String, String)> {
         fields.text()
     };
     let (then, now) = (version(then)?, version(now)?);
-    (then != now).then_some((then, now))
+    let lines = |text: &str| {
+        text.lines()
+            .map(str::to_owned)
+            .chain(iter::repeat(String::new()))
+            .take(64)
+            .collect::<Vec<_>>()
+    };
+    // A tool may say much; the first line that differs is the answer.
+    lines(&then).into_iter().zip(lines(&now)).find(|(then, now)| then != now)
 }
 
 /// The lines of a text by what they are about; `None` if it is not a text of this format.
@@ -272,4 +281,71 @@ fn read_export_path(fields: &mut Fields<'_>) -> Option<String> {
     }
     let (root, path) = (fields.text()?, fields.text()?);
     Some(if path.is_empty() { root } else { format!("{root}/{path}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(lines: &str) -> String {
+        format!("granular-fingerprint {}\n{lines}", format::FINGERPRINT)
+    }
+
+    fn reasons(then: &str, now: &str) -> Vec<String> {
+        compare(&text(then), &text(now)).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn each_kind_of_line_has_its_reason() {
+        let cases = [
+            ("run \"go\" \"build\"\n", "run \"go\" \"vet\"\n", "its command changed"),
+            ("run \"a b\"\n", "shell \"a b\"\n", "its command changed"),
+            ("dir \"a\"\n", "dir \"b\"\n", "its directory changed"),
+            ("platform linux x86_64\n", "", "the platform changed"),
+            (
+                "set \"MODE\" \"a\"\n",
+                "set \"MODE\" \"b\"\n",
+                "the variable MODE that it sets changed",
+            ),
+            ("track \"GOOS\" unset\n", "track \"GOOS\" \"\"\n", "the variable GOOS changed"),
+            (
+                "tool \"go\" aa 1 \"go1.19\\nlinux\"\n",
+                "tool \"go\" bb 1 \"go1.26\\nlinux\"\n",
+                "go changed from go1.19 to go1.26",
+            ),
+            ("tool \"sh\" aa 1\n", "tool \"sh\" bb 1\n", "the program sh changed"),
+            ("outputs \"a\"\n", "outputs \"b\"\n", "its declared outputs changed"),
+            ("input \"a\" file aa 1\n", "input \"a\" exec aa 1\n", "a changed"),
+            ("", "input \"a\" file aa 1\n", "a is new"),
+            ("input \"a\" file aa 1\n", "", "a is gone"),
+            (
+                "export tree \"gen/a\" file aa 1\n",
+                "export tree \"gen/a\" file bb 1\n",
+                "gen/a of a need changed",
+            ),
+            (
+                "",
+                "export \"{needs.lib.out}\" \"a\" file aa 1\n",
+                "{needs.lib.out}/a of a need changed",
+            ),
+        ];
+        for (then, now, reason) in cases {
+            assert_eq!(reasons(then, now), [reason], "{then:?} {now:?}");
+        }
+    }
+
+    #[test]
+    fn equal_texts_have_no_difference_and_a_text_of_another_format_is_all_different() {
+        assert_eq!(reasons("dir \"a\"\n", "dir \"a\"\n"), [""; 0]);
+        let other = compare("granular-fingerprint 0\ndir \"a\"\n", &text("dir \"a\"\n"));
+        assert_eq!(other, [DirtyReason::FormatChanged]);
+        assert_eq!(compare("rubbish", &text("")), [DirtyReason::FormatChanged]);
+    }
+
+    #[test]
+    fn the_command_is_a_better_reason_than_an_input() {
+        let found =
+            reasons("run \"a\"\ninput \"x\" file aa 1\n", "run \"b\"\ninput \"x\" file bb 1\n");
+        assert_eq!(found, ["its command changed", "x changed"]);
+    }
 }

@@ -36,6 +36,19 @@ enum Message {
     Restored(ActionId, Box<Checked>, Vec<DirtyReason>, ActionResult, restore::Outcome),
     Ran(ActionId, Box<Checked>, run::Outcome),
     Slot(Slot),
+    /// A worker panicked: a fault of ours. What it had in hand will never come back.
+    Panicked,
+}
+
+/// Tells the owner if the thread that holds it panics, so that nobody waits for it for ever.
+struct Alarm(Sender<Message>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let _ = self.0.send(Message::Panicked);
+        }
+    }
 }
 
 /// How often the loop looks whether it is asked to stop while nothing comes back.
@@ -67,6 +80,7 @@ pub(crate) fn run(
 }
 
 fn work(ground: &Ground<'_>, jobs: &Mutex<Receiver<Job>>, to_owner: Sender<Message>) {
+    let _alarm = Alarm(to_owner.clone());
     loop {
         // Not in the head of a loop over the receiver: the lock must not be held while the job is done.
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -176,6 +190,7 @@ impl<'a, 'r> Owner<'a, 'r> {
                 break;
             }
             match messages.recv_timeout(PATIENCE) {
+                Ok(Message::Panicked) => break,
                 Ok(message) => self.take(message, scope),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -254,6 +269,7 @@ impl<'a, 'r> Owner<'a, 'r> {
         (self.report)(Event::Started { action: self.ground.project.graph[id].name.clone() });
         let (ground, edges, to_owner) = (self.ground, self.edges, self.ways.to_owner.clone());
         scope.spawn(move || {
+            let _alarm = Alarm(to_owner.clone());
             if let Some(what) = &ground.project.graph[id].run {
                 let outcome = run::run(ground, edges, id, &checked, what);
                 let _ = to_owner.send(Message::Ran(id, checked, outcome));
@@ -272,6 +288,7 @@ impl<'a, 'r> Owner<'a, 'r> {
                 self.take_restored(id, checked, reasons, result, outcome)
             }
             Message::Ran(id, checked, outcome) => self.take_ran(id, &checked, outcome),
+            Message::Panicked => {}
             Message::Slot(slot) => {
                 if self.is_halted() {
                     self.asked = None;

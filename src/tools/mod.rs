@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Names of variables that belong together.
@@ -73,7 +73,7 @@ pub fn in_shell_line(line: &str) -> Vec<&'static str> {
 /// Finds and identifies tools; remembers within one build who was asked already.
 #[derive(Debug, Default)]
 pub struct Tools {
-    versions: Mutex<BTreeMap<Question, String>>,
+    versions: Mutex<BTreeMap<Question, Arc<OnceLock<String>>>>,
 }
 
 /// Everything that the answer of a tool depends on.
@@ -120,14 +120,15 @@ impl Tools {
             dir: dir.to_owned(),
             env: relevant(row, env),
         };
-        let versions = || self.versions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(version) = versions().get(&question) {
-            return version.clone();
-        }
-        let answer = ask(path, row.version, dir, env, PATIENCE, MOST);
-        let version = without_places(text_of(answer), &places(path, dir, env));
-        versions().insert(question, version.clone());
-        version
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = Arc::clone(versions.entry(question).or_default());
+        drop(versions);
+        // Who comes second while the tool is being asked waits for the answer.
+        let ask = || {
+            let answer = ask(path, row.version, dir, env, PATIENCE, MOST);
+            without_places(text_of(answer), &places(path, dir, env))
+        };
+        version.get_or_init(ask).clone()
     }
 }
 

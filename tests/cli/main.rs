@@ -13,7 +13,6 @@ mod config_errors;
 mod explain;
 mod failure;
 mod go_monorepo;
-mod help;
 mod matrix;
 mod model;
 mod output;
