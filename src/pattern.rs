@@ -72,7 +72,8 @@ impl InputPatterns {
         {
             mistakes.push((
                 0,
-                "every pattern of this list takes out, so nothing is left to read".to_owned(),
+                "every pattern of this list takes out, so nothing is left to read: put `**` in front"
+                    .to_owned(),
             ));
         }
         if mistakes.is_empty() {
@@ -181,7 +182,7 @@ impl OutputPattern {
             Some("") => Self::in_out(text, ""),
             Some(rest) => match rest.strip_prefix('/') {
                 Some(rest) => Self::in_out(text, rest),
-                None => Err("what follows `{out}` begins with `/`".to_owned()),
+                None => Err("what follows `{out}` has to begin with `/`".to_owned()),
             },
             None => Self::in_tree(base, text),
         }
@@ -669,7 +670,11 @@ mod tests {
             InputPatterns::new(&path("web"), &["!a".to_owned(), "!b".to_owned()]).unwrap_err();
         assert_eq!(
             negative,
-            [(0, "every pattern of this list takes out, so nothing is left to read".to_owned())]
+            [(
+                0,
+                "every pattern of this list takes out, so nothing is left to read: put `**` in front"
+                    .to_owned()
+            )]
         );
         assert!(InputPatterns::new(&path("web"), &[]).is_ok());
     }
@@ -750,7 +755,7 @@ mod tests {
         "./*.js": an output has to begin with the name of a file or directory, without a wildcard; only behind `{out}/` it need not
         "{a,b}/c": an output has to begin with the name of a file or directory, without a wildcard; only behind `{out}/` it need not
         "?/x": an output has to begin with the name of a file or directory, without a wildcard; only behind `{out}/` it need not
-        "{out}x": what follows `{out}` begins with `/`
+        "{out}x": what follows `{out}` has to begin with `/`
         "{out}/../x": this path leaves `{out}`
         "C:\\x": an absolute path cannot be a pattern: they are relative to the package, or to the workspace root with `/` in front
         "a/../..": this takes in the directory that the step is declared in, and everything in it

@@ -26,9 +26,7 @@ pub fn load(workspace: Workspace) -> Result<(Project, Vec<Mistake>)> {
     let (config, mut mistakes) = config::load(&workspace)?;
     let (graph, more) = graph::build(&config.steps);
     mistakes.extend(more);
-    mistakes.sort_by(|a, b| {
-        (&a.place.file, a.place.span.start).cmp(&(&b.place.file, b.place.span.start))
-    });
+    let mistakes = config::in_order(mistakes, &workspace);
     Ok((Project { workspace, config, graph }, mistakes))
 }
 

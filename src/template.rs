@@ -218,8 +218,8 @@ pub(crate) fn scan(text: &str) -> (Vec<(Piece, Range<usize>)>, Vec<Malformed>) {
                 pieces.push((piece, open..open + length));
                 (literal, at) = (open + length, open + length);
             }
-            Brace::Malformed(length, sentence, help) => {
-                malformed.push(Malformed { range: open..open + length, sentence, help });
+            Brace::Malformed { front, length, sentence, help } => {
+                malformed.push(Malformed { range: open - front..open + length, sentence, help });
                 at = open + length;
             }
         }
@@ -236,8 +236,17 @@ enum Brace {
     Literal,
     /// A placeholder of that many bytes.
     Placeholder(Piece, usize),
-    /// That many bytes which look like one: what is wrong, and the way out.
-    Malformed(usize, String, Option<String>),
+    /// Something that looks like one.
+    Malformed {
+        /// How many bytes in front of the brace belong to it.
+        front: usize,
+        /// How many bytes from the brace on do.
+        length: usize,
+        /// What is wrong.
+        sentence: String,
+        /// The way out.
+        help: Option<String>,
+    },
 }
 
 /// Reads `brace`, which begins with a brace, behind the text `before`.
@@ -252,10 +261,10 @@ fn read_brace(before: &str, brace: &str) -> Brace {
     match placeholder(inside) {
         Some(Piece::Out) if dollar => Brace::Literal,
         Some(piece) if dollar => {
-            malformed(&brace[..length], Some(piece), "a placeholder has no `$` in front")
+            overdressed(1, length, &piece, "a placeholder is written without `$`")
         }
         Some(piece) if before.ends_with('{') && brace[length..].starts_with('}') => {
-            malformed(&brace[..length], Some(piece), "a placeholder stands in single braces")
+            overdressed(1, length + 1, &piece, "a placeholder is written in single braces")
         }
         Some(piece) => Brace::Placeholder(piece, length),
         None if dollar && !inside.trim_start().contains('.') => Brace::Literal,
@@ -312,7 +321,12 @@ fn read_odd(brace: &str, inside: &str) -> Brace {
     if !looks_like_one {
         return Brace::Literal;
     }
-    Brace::Malformed(brace.len(), format!("malformed placeholder `{brace}`"), guess(&word, rest))
+    Brace::Malformed {
+        front: 0,
+        length: brace.len(),
+        sentence: format!("malformed placeholder `{brace}`"),
+        help: guess(&word, rest),
+    }
 }
 
 /// How somebody who wrote `word` and `rest` in braces may have meant it.
@@ -339,12 +353,10 @@ fn guess(word: &str, rest: &str) -> Option<String> {
     Some(format!("write `{source}`"))
 }
 
-fn malformed(brace: &str, piece: Option<Piece>, sentence: &str) -> Brace {
-    Brace::Malformed(
-        brace.len(),
-        sentence.to_owned(),
-        piece.map(|piece| format!("write `{}`", piece.source())),
-    )
+/// A placeholder with something around it that has to go, of which `front` bytes stand in front of the brace.
+fn overdressed(front: usize, length: usize, piece: &Piece, sentence: &str) -> Brace {
+    let help = Some(format!("write `{}`", piece.source()));
+    Brace::Malformed { front, length, sentence: sentence.to_owned(), help }
 }
 
 fn read_unclosed(brace: &str) -> Brace {
@@ -361,7 +373,8 @@ fn read_unclosed(brace: &str) -> Brace {
     let is_cut_short = brace.starts_with("{needs.") && !brace.ends_with(".out");
     let end = if is_cut_short { ".out}" } else { "}" };
     let sentence = format!("the placeholder `{brace}` is not closed");
-    Brace::Malformed(length, sentence, Some(format!("write `{brace}{end}`")))
+    let help = Some(format!("write `{brace}{end}`"));
+    Brace::Malformed { front: 0, length, sentence, help }
 }
 
 #[cfg(test)]

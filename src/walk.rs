@@ -462,7 +462,7 @@ impl<'w> Walk<'w> {
         named.extend(worker.taken.iter().filter(|taken| taken.by_name).map(|taken| taken.action));
         worker.taken.retain(|taken| named.contains(&taken.action));
         let sentence = format!(
-            "`{}` is a link to `{}`, outside of the workspace",
+            "`{}` is a link to `{}`, outside of the workspace; only a pattern that names the link follows it",
             shown(&worker.path),
             text.escape_debug()
         );

@@ -3,12 +3,12 @@
 use super::document::{Entry, entries};
 use super::placeholder::list;
 use super::suggest::suggest;
-use super::value::Notes;
+use super::value::{Notes, value_kind};
 use crate::action::ActionName;
 use crate::matrix::{self, Cell};
 use crate::step::{Spanned, StepName};
 use crate::template;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use toml_edit::TableLike;
 
@@ -17,6 +17,9 @@ const MOST_ACTIONS: usize = 1_000;
 
 /// Some file systems end names at 255 bytes.
 const LONGEST_NAME: usize = 200;
+
+/// What is wrong with a matrix of no combinations.
+const NO_ACTION: &str = "so there would be no action";
 
 /// The variables of a matrix and their values.
 pub(super) type Variables = BTreeMap<String, Vec<String>>;
@@ -28,7 +31,8 @@ pub(super) fn read<'a>(
     entry: &Entry<'a>,
 ) -> Option<Variables> {
     let before = notes.mistakes.len();
-    let table = notes.table(&format!("`matrix` in step `{step}`"), entry)?;
+    let table =
+        notes.table(&format!("`matrix` in step `{step}`"), entry, "{ VARIABLE = [\"VALUE\"] }")?;
     if table.is_empty() {
         notes.add(
             format!("`matrix` in step `{step}` has no variables"),
@@ -82,49 +86,63 @@ pub(super) fn read_exclude<'a>(
 }
 
 /// Notes a matrix that is too large, empty, or whose actions cannot be told apart by their directories. Gives it back, cut
-/// down to one action where there is a mistake.
+/// down to one action where there is a mistake. The spans are those of `matrix` and `matrix-exclude`.
 pub(super) fn check(
     notes: &mut Notes<'_>,
     step: &StepName,
-    span: &Range<usize>,
+    [span, exclude_span]: [&Range<usize>; 2],
     variables: Variables,
     exclude: &[Cell],
 ) -> Variables {
     let combinations = matrix::combinations(&variables);
     let cells = matrix::cells(&variables, exclude);
     let actions = if combinations > matrix::MOST_COMBINATIONS { combinations } else { cells.len() };
-    let message = match actions {
-        0 => format!("`matrix-exclude` in step `{step}` takes every combination out"),
+    match actions {
+        0 => notes.add(
+            format!("`matrix-exclude` in step `{step}` takes every combination out"),
+            exclude_span,
+            NO_ACTION,
+        ),
         1..=MOST_ACTIONS => match indistinct(step, &cells) {
             None => return variables,
-            Some(message) => message,
+            Some((message, help)) => notes.add_with_help(message, span, "", help),
         },
-        actions => format!(
-            "the matrix of step `{step}` has {actions} combinations, and more than {MOST_ACTIONS} are not run"
+        actions => notes.add_with_help(
+            format!("the matrix of step `{step}` has {actions} combinations, and more than {MOST_ACTIONS} are not run"),
+            span,
+            "",
+            "take some out with `matrix-exclude`, or declare several steps",
         ),
-    };
-    notes.add(message, span, "");
+    }
     let first =
         |(name, values): (String, Vec<String>)| (name, values.into_iter().take(1).collect());
     variables.into_iter().map(first).collect()
 }
 
-/// What is wrong with the names of the actions.
-fn indistinct(step: &StepName, cells: &[Cell]) -> Option<String> {
-    let mut directories = BTreeSet::new();
+/// What is wrong with the names of the actions, and the way out.
+fn indistinct(step: &StepName, cells: &[Cell]) -> Option<(String, String)> {
+    let mut directories: BTreeMap<String, ActionName> = BTreeMap::new();
     for cell in cells {
         let name = ActionName { step: step.clone(), cell: cell.clone() };
         let directory = name.out_dir().name().unwrap_or_default().to_lowercase();
         if directory.len() > LONGEST_NAME {
-            return Some(format!(
-                "the values of the matrix of step `{step}` are too long for the name of a directory"
+            let message = "are too long for the name of a directory";
+            return Some((
+                format!("the values of the matrix of step `{step}` {message}"),
+                format!("together with their variables they may have {LONGEST_NAME} bytes"),
             ));
         }
-        if !cell.is_empty() && !directories.insert(directory) {
-            return Some(format!(
-                "two actions of step `{step}` would share the directory of `{name}`"
-            ));
+        if let Some(other) = directories.get(&directory) {
+            let help = match other.out_dir() == name.out_dir() {
+                true => "take `,` and `=` out of the values",
+                false => {
+                    "on some file systems names that differ only in upper and lower case are one"
+                }
+            };
+            let message = format!("`{other}` and `{name}` would share one directory");
+            return Some((message, help.to_owned()));
         }
+        directories.insert(directory, name);
     }
     None
 }
@@ -132,7 +150,7 @@ fn indistinct(step: &StepName, cells: &[Cell]) -> Option<String> {
 fn check_name(notes: &mut Notes<'_>, step: &StepName, variable: &Entry<'_>) {
     if !template::is_variable_name(variable.name) {
         let message = format!(
-            "the matrix of step `{step}` has a variable `{}`",
+            "bad name `{}` of a variable in the matrix of step `{step}`",
             variable.name.escape_debug()
         );
         notes.add(message, &variable.key, "a name is made of letters, digits, `-` and `_`");
@@ -144,7 +162,7 @@ fn values<'a>(notes: &mut Notes<'a>, step: &StepName, variable: &Entry<'a>) -> V
     let mut values: Vec<String> = Vec::new();
     let Some(texts) = notes.strings(&what, variable) else { return values };
     if variable.item.as_array().is_some_and(toml_edit::Array::is_empty) {
-        notes.add(format!("{what} has no values"), &variable.value, "so there would be no action");
+        notes.add(format!("{what} has no values"), &variable.value, NO_ACTION);
     }
     for text in texts {
         if check_value(notes, &what, &text, &values) {
@@ -195,7 +213,7 @@ fn exclude_table<'a>(
     notes.add_with_help(
         format!("an element of {what} is not a table"),
         &span,
-        "",
+        format!("this is {}", value_kind(value)),
         "write `{ VARIABLE = \"VALUE\" }`",
     );
     None

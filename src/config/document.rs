@@ -106,6 +106,13 @@ pub(super) fn sections<'a>(
     sections
 }
 
+impl Section<'_> {
+    /// Whose table it is, as its header says it.
+    pub(super) fn owner(&self) -> &'static str {
+        self.package.map_or("workspace", |_| "package")
+    }
+}
+
 /// The entries of a table, in their order.
 pub(super) fn entries(table: &dyn TableLike) -> Vec<Entry<'_>> {
     table.iter().filter_map(|(name, _)| entry(table, name)).collect()

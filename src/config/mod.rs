@@ -7,7 +7,7 @@ mod cells;
 mod document;
 #[cfg(test)]
 pub(crate) mod drawing;
-mod needs;
+pub(crate) mod needs;
 mod placeholder;
 mod quantity;
 mod settings;
@@ -103,15 +103,15 @@ impl<'a> Reading<'a> {
 
     fn section(&mut self, section: &Section<'_>) {
         let mut notes = value::Notes::new(section.manifest);
-        let what =
-            format!("`{}.metadata.granular`", section.package.map_or("workspace", |_| "package"));
-        let steps = notes.table(&what, &section.entry).and_then(|table| {
+        let path = format!("{}.metadata.granular", section.owner());
+        let form = format!("[{path}.steps.NAME]");
+        let steps = notes.table(&format!("`{path}`"), &section.entry, &form).and_then(|table| {
             if section.package.is_none() {
                 self.config.settings = settings::read(&mut notes, table, &self.workspace.root);
             }
             settings::check_keys(&mut notes, section, table);
             let steps = document::entry(table, "steps")?;
-            notes.table(&format!("`steps` in {what}"), &steps)
+            notes.table(&format!("`steps` in `{path}`"), &steps, &form)
         });
         for entry in steps.map(document::entries).unwrap_or_default() {
             let before = notes.mistakes.len();
@@ -225,7 +225,7 @@ fn empty_needs(steps: &[Step], later: &Later, unsure: &BTreeSet<StepName>) -> Ve
 }
 
 /// By manifest, the root's first, and then by place.
-fn in_order(mut mistakes: Vec<Mistake>, workspace: &Workspace) -> Vec<Mistake> {
+pub(crate) fn in_order(mut mistakes: Vec<Mistake>, workspace: &Workspace) -> Vec<Mistake> {
     let places = workspace
         .packages
         .iter()

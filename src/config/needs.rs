@@ -51,6 +51,14 @@ pub(super) fn read<'a>(
     needs
 }
 
+/// How to add a need: the first one of a step needs the key as well.
+pub(crate) fn advice(need: &str, is_first: bool) -> String {
+    match is_first {
+        true => format!("add `needs = [\"{need}\"]`"),
+        false => format!("add `\"{need}\"` to `needs`"),
+    }
+}
+
 impl Needs {
     /// What `name`, as it stands in `{needs.NAME.out}`, names.
     pub(super) fn named(&self, name: &str) -> Named<'_> {
@@ -87,7 +95,8 @@ impl Needs {
 
 fn add(notes: &mut Notes<'_>, needs: &mut Needs, step: &StepName, need: Spanned<StepName>) {
     if need.value == *step {
-        notes.add(format!("step `{step}` needs itself"), &need.span, "");
+        let label = "a step would wait for itself forever";
+        notes.add(format!("step `{step}` needs itself"), &need.span, label);
         return;
     }
     if let Some(first) = needs.known.iter().find(|known| known.value.step == need.value) {
@@ -128,6 +137,10 @@ fn resolve(
         None => (section.package, text.value),
         Some((package, name)) => ((!package.is_empty()).then_some(package), name),
     };
+    if text.value.is_empty() {
+        notes.add(format!("an element of `needs` in step `{step}` is empty"), &text.span, "");
+        return None;
+    }
     if name.is_empty() || name.contains(['#', '{', '}']) || name.trim() != name {
         let message = format!("malformed need `{}` in step `{step}`", text.value.escape_debug());
         let help =

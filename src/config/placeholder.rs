@@ -1,7 +1,7 @@
 //! The placeholders in the texts of a step: what is allowed where, and what they name.
 
 use super::Later;
-use super::needs::{Named, Needs};
+use super::needs::{self, Named, Needs};
 use super::suggest::suggest;
 use super::value::Notes;
 use crate::step::{Spanned, StepName};
@@ -85,7 +85,7 @@ fn check_dollar(
     {
         let span = notes.inside(&text.span, text.value, &(start..start + "${out}".len()));
         notes.add_with_help(
-            format!("a placeholder has no `$` in front in `{key}` of step `{}`", scope.step),
+            format!("a placeholder is written without `$` in `{key}` of step `{}`", scope.step),
             &span,
             "no shell reads this",
             "write `{out}`",
@@ -180,12 +180,10 @@ fn need_name(
                 Some(meant) => {
                     notes.add(message, span, format!("did you mean `{{needs.{meant}.out}}`?"))
                 }
-                None => notes.add_with_help(
-                    message,
-                    span,
-                    "",
-                    format!("add it: `needs = [\"{name}\"]`"),
-                ),
+                None => {
+                    let is_first = scope.needs.names().next().is_none();
+                    notes.add_with_help(message, span, "", needs::advice(name, is_first));
+                }
             }
         }
     }

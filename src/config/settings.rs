@@ -48,13 +48,13 @@ pub(super) fn check_keys<'a>(
     table: &'a dyn TableLike,
 ) {
     for entry in entries(table) {
-        let owner = section.package.map_or("workspace", |_| "package");
+        let owner = section.owner();
         if !KEYS.contains(&entry.name) {
             unknown_key(notes, owner, &entry);
         } else if section.package.is_some() && entry.name != "steps" {
             let message =
                 format!("`{}` is a setting of the workspace, not of a package", entry.name);
-            let help = "it belongs into `[workspace.metadata.granular]` in the root's `Cargo.toml`";
+            let help = "it belongs in `[workspace.metadata.granular]` in the root's `Cargo.toml`";
             notes.add_with_help(message, &entry.key, "not read from here", help);
         }
     }

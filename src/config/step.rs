@@ -86,7 +86,7 @@ pub(super) fn read<'a>(
     let name = StepName { package: section.package.map(str::to_owned), step: step.name.to_owned() };
     check_name(notes, &name, &step.key);
     let Some(table) = step.item.as_table_like() else {
-        not_a_table(notes, &name, step);
+        not_a_table(notes, section, &name, step);
         return None;
     };
     let fields = Fields { name: name.clone(), table, base: section.base.clone() };
@@ -192,12 +192,14 @@ fn check_name(notes: &mut Notes<'_>, name: &StepName, span: &Range<usize>) {
     }
 }
 
-fn not_a_table(notes: &mut Notes<'_>, name: &StepName, step: &Entry<'_>) {
-    let run = match step.item.as_str() {
-        Some(text) => format!("{text:?}"),
-        None => "…".to_owned(),
+fn not_a_table(notes: &mut Notes<'_>, section: &Section<'_>, name: &StepName, step: &Entry<'_>) {
+    let inline = |run: String| format!("{} = {{ run = {run}, outputs = [] }}", name.step);
+    let form = match (step.item.as_str(), step.item.as_array()) {
+        (Some(line), _) => inline(format!("{line:?}")),
+        (_, Some(_)) => inline("[…]".to_owned()),
+        _ => format!("[{}.metadata.granular.steps.{}]", section.owner(), name.step),
     };
-    let help = format!("write `{} = {{ run = {run}, outputs = [] }}`", name.step);
+    let help = format!("write `{form}`");
     notes.wrong_type(&format!("step `{name}`"), "a table", step, Some(help));
 }
 
@@ -271,7 +273,8 @@ impl<'a> Fields<'a> {
         let excluded = excluded.unwrap_or_default();
         match (variables, entry) {
             (Some(variables), Some(entry)) if notes.mistakes.len() == before => {
-                let variables = cells::check(notes, &self.name, &entry.key, variables, &excluded);
+                let spans = [&entry, exclude.as_ref().unwrap_or(&entry)].map(|entry| &entry.key);
+                let variables = cells::check(notes, &self.name, spans, variables, &excluded);
                 (
                     Some(variables),
                     if notes.mistakes.len() == before { excluded } else { Vec::new() },
@@ -298,12 +301,7 @@ impl<'a> Fields<'a> {
         }
         let Some(array) = entry.item.as_array() else {
             let help = "write `[\"PROGRAM\", \"ARGUMENT\"]`, or a string for the shell";
-            notes.wrong_type(
-                &self.what("run"),
-                "an array of strings or a string",
-                &entry,
-                Some(help.to_owned()),
-            );
+            notes.wrong_type(&self.what("run"), "a command", &entry, Some(help.to_owned()));
             return None;
         };
         if array.is_empty() {
@@ -388,7 +386,9 @@ impl<'a> Fields<'a> {
         scope: &Scope<'_>,
     ) -> BTreeMap<String, Spanned<Template>> {
         let mut env = BTreeMap::new();
-        let Some(table) = self.get("env").and_then(|entry| notes.table(&self.what("env"), &entry))
+        let Some(table) = self
+            .get("env")
+            .and_then(|entry| notes.table(&self.what("env"), &entry, "{ NAME = \"VALUE\" }"))
         else {
             return env;
         };

@@ -129,6 +129,7 @@ granular = 3
 "), @"
     `workspace.metadata.granular` is not a table
       --> Cargo.toml:3:12 [3]: this is an integer
+      = help: write `[workspace.metadata.granular.steps.NAME]`
     ");
     // `steps` is not a table.
     assert_snapshot!(mistakes(r#"[workspace.metadata.granular]
@@ -136,6 +137,7 @@ steps = ["a"]
 "#), @r#"
     `steps` in `workspace.metadata.granular` is not a table
       --> Cargo.toml:3:9 [[\"a\"]]: this is an array
+      = help: write `[workspace.metadata.granular.steps.NAME]`
     "#);
     // A step is a string.
     assert_snapshot!(mistakes(r#"[workspace.metadata.granular.steps]
@@ -151,7 +153,7 @@ run = "a"
 "#), @"
     step `#x` is not a table
       --> Cargo.toml:2:37 [x]: this is an array of tables
-      = help: write `x = { run = …, outputs = [] }`
+      = help: write `[workspace.metadata.granular.steps.x]`
     ");
     // `step` for `steps`.
     assert_snapshot!(mistakes("[workspace.metadata.granular.step.api]
@@ -204,7 +206,7 @@ cache-size = "1 GiB"
 "#), @"
     `cache-size` is a setting of the workspace, not of a package
       --> web/Cargo.toml:4:1 [cache-size]: not read from here
-      = help: it belongs into `[workspace.metadata.granular]` in the root's `Cargo.toml`
+      = help: it belongs in `[workspace.metadata.granular]` in the root's `Cargo.toml`
     ");
     // An unknown key of a package.
     assert_snapshot!(mistakes_of_package("[package.metadata.granular]
@@ -409,7 +411,7 @@ outputs = []
     assert_snapshot!(mistakes_of_step("run = 1
 outputs = []
 "), @r#"
-    `run` in step `#api` is not an array of strings or a string
+    `run` in step `#api` is not a command
       --> Cargo.toml:3:7 [1]: this is an integer
       = help: write `["PROGRAM", "ARGUMENT"]`, or a string for the shell
     "#);
@@ -417,7 +419,7 @@ outputs = []
     assert_snapshot!(mistakes_of_step(r#"run.program = "go"
 outputs = []
 "#), @r#"
-    `run` in step `#api` is not an array of strings or a string
+    `run` in step `#api` is not a command
       --> Cargo.toml:3:1 [run]: this is a table
       = help: write `["PROGRAM", "ARGUMENT"]`, or a string for the shell
     "#);
@@ -506,7 +508,7 @@ inputs = ["[a{matrix.a}"]
 matrix.a = ["x", "y"]
 "#), @r#"
     wrong pattern in `inputs` of step `#api`
-      --> Cargo.toml:5:11 [\"[a{matrix.a}\"]: unclosed character class; missing ']'
+      --> Cargo.toml:5:11 [\"[a{matrix.a}\"]: this `[` is never closed (write `\[` for the character)
     "#);
 }
 
@@ -563,7 +565,7 @@ needs = ["web/b"]
     assert_snapshot!(mistakes_beside_models(r#"needs = ["api"]
 "#), @r#"
     step `#api` needs itself
-      --> Cargo.toml:3:10 [\"api\"]
+      --> Cargo.toml:3:10 [\"api\"]: a step would wait for itself forever
     "#);
     // Malformed needs.
     assert_snapshot!(mistakes_beside_models(r#"needs = ["a#b#c", "web#", "", "{matrix.x}"]
@@ -574,9 +576,8 @@ needs = ["web/b"]
     malformed need `web#` in step `#api`
       --> Cargo.toml:3:19 [\"web#\"]
       = help: write `"step"`, `"package#step"`, or `"#step"` for a step of the workspace
-    malformed need `` in step `#api`
+    an element of `needs` in step `#api` is empty
       --> Cargo.toml:3:27 [\"\"]
-      = help: write `"step"`, `"package#step"`, or `"#step"` for a step of the workspace
     malformed need `{matrix.x}` in step `#api`
       --> Cargo.toml:3:31 [\"{matrix.x}\"]
       = help: write `"step"`, `"package#step"`, or `"#step"` for a step of the workspace
@@ -628,6 +629,7 @@ env = ["A=1"]
 "#), @r#"
     `env` in step `#api` is not a table
       --> Cargo.toml:5:7 [[\"A=1\"]]: this is an array
+      = help: write `{ NAME = "VALUE" }`
     "#);
     // A variable of granular's own.
     assert_snapshot!(mistakes_of_step(r#"run = ["go"]
@@ -711,7 +713,7 @@ needs = ["models"]
       --> Cargo.toml:3:12 [{needs.modls.out}]: did you mean `{needs.models.out}`?
     `other` is not among the needs of step `#api`
       --> Cargo.toml:3:30 [{needs.other.out}]
-      = help: add it: `needs = ["other"]`
+      = help: add `"other"` to `needs`
     "#);
     // A need that leaves nothing in its out.
     assert_snapshot!(mistakes_beside_models(r#"run = "cat {needs.models.out}"
@@ -748,11 +750,11 @@ outputs = []
     malformed placeholder `{needs.x}` in `run` of step `#api`
       --> Cargo.toml:3:37 [{needs.x}]
       = help: write `{needs.x.out}`
-    a placeholder stands in single braces in `run` of step `#api`
-      --> Cargo.toml:3:51 [{out}]
+    a placeholder is written in single braces in `run` of step `#api`
+      --> Cargo.toml:3:50 [{{out}}]
       = help: write `{out}`
-    a placeholder has no `$` in front in `run` of step `#api`
-      --> Cargo.toml:3:62 [{matrix.a}]
+    a placeholder is written without `$` in `run` of step `#api`
+      --> Cargo.toml:3:61 [${matrix.a}]
       = help: write `{matrix.a}`
     malformed placeholder `{matrix.a b}` in `run` of step `#api`
       --> Cargo.toml:3:76 [{matrix.a b}]
@@ -768,10 +770,10 @@ outputs = []
     assert_snapshot!(mistakes_of_step(r#"run = ["a", "${out}/x"]
 outputs = ["${out}"]
 "#), @"
-    a placeholder has no `$` in front in `run` of step `#api`
+    a placeholder is written without `$` in `run` of step `#api`
       --> Cargo.toml:3:14 [${out}]: no shell reads this
       = help: write `{out}`
-    a placeholder has no `$` in front in `outputs` of step `#api`
+    a placeholder is written without `$` in `outputs` of step `#api`
       --> Cargo.toml:4:13 [${out}]: no shell reads this
       = help: write `{out}`
     ");
@@ -894,6 +896,7 @@ retries = "3"
 "#), @r#"
     `retries` in step `#api` is not an integer
       --> Cargo.toml:5:11 [\"3\"]: this is a string
+      = help: write `3` without quotes
     "#);
     // No jobs.
     assert_snapshot!(mistakes_of_step(r#"run = ["go"]
@@ -1014,6 +1017,7 @@ matrix = ["linux"]
 "#), @r#"
     `matrix` in step `#api` is not a table
       --> Cargo.toml:5:10 [[\"linux\"]]: this is an array
+      = help: write `{ VARIABLE = ["VALUE"] }`
     "#);
     // An empty matrix.
     assert_snapshot!(mistakes_of_step(r#"run = ["go"]
@@ -1075,7 +1079,7 @@ matrix.n = ["a\nb", "{out}"]
 outputs = []
 matrix."a b" = ["x"]
 "#), @r#"
-    the matrix of step `#api` has a variable `a b`
+    bad name `a b` of a variable in the matrix of step `#api`
       --> Cargo.toml:5:8 [\"a b\"]: a name is made of letters, digits, `-` and `_`
     "#);
     // Too many actions.
@@ -1086,14 +1090,16 @@ matrix.b = ["0","1","2","3","4","5","6","7","8","9","10","11","12","13","14","15
 "#), @"
     the matrix of step `#api` has 1600 combinations, and more than 1000 are not run
       --> Cargo.toml:5:1 [matrix]
+      = help: take some out with `matrix-exclude`, or declare several steps
     ");
     // Values that share a directory.
     assert_snapshot!(mistakes_of_step(r#"run = ["go"]
 outputs = []
 matrix.a = ["x", "X"]
 "#), @"
-    two actions of step `#api` would share the directory of `#api[a=X]`
+    `#api[a=x]` and `#api[a=X]` would share one directory
       --> Cargo.toml:5:1 [matrix]
+      = help: on some file systems names that differ only in upper and lower case are one
     ");
     // Values that are too long.
     assert_snapshot!(mistakes_of_step(r#"run = ["go"]
@@ -1102,6 +1108,7 @@ matrix.a = ["xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
 "#), @"
     the values of the matrix of step `#api` are too long for the name of a directory
       --> Cargo.toml:5:1 [matrix]
+      = help: together with their variables they may have 200 bytes
     ");
     // Unknown variables and values taken out.
     assert_snapshot!(mistakes_of_step(r#"run = ["go"]
@@ -1123,7 +1130,7 @@ matrix.goos = ["linux"]
 matrix-exclude = [{ goos = "linux" }]
 "#), @"
     `matrix-exclude` in step `#api` takes every combination out
-      --> Cargo.toml:5:1 [matrix]
+      --> Cargo.toml:6:1 [matrix-exclude]: so there would be no action
     ");
     // Matrix-exclude without a matrix.
     assert_snapshot!(mistakes_of_step(r#"run = ["go"]
@@ -1150,7 +1157,7 @@ matrix.goos = ["linux", "x"]
 matrix-exclude = ["linux", { goos = 1 }]
 "#), @r#"
     an element of `matrix-exclude` in step `#api` is not a table
-      --> Cargo.toml:6:19 [\"linux\"]
+      --> Cargo.toml:6:19 [\"linux\"]: this is a string
       = help: write `{ VARIABLE = "VALUE" }`
     `goos` in `matrix-exclude` in step `#api` is not a string
       --> Cargo.toml:6:37 [1]: this is an integer
@@ -1200,7 +1207,7 @@ inputs = ["gen/x.txt", "src/**"]
     `#api` reads its own output `gen/x.txt`
       --> Cargo.toml:5:11 [\"gen/x.txt\"]: read here
       ::: Cargo.toml:4:12 [\"gen\"]: an output of `#api`
-      = help: what it leaves would change what it is made of
+      = help: take it out of the inputs: what a step leaves would change what it is made of
     "#);
     // An output is read without a need.
     assert_snapshot!(mistakes(r#"[workspace.metadata.granular.steps]

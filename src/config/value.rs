@@ -80,7 +80,9 @@ impl<'a> Notes<'a> {
         most: u32,
     ) -> Option<u32> {
         let Some(number) = entry.item.as_integer() else {
-            self.wrong_type(what, "an integer", entry, None);
+            let digits = entry.item.as_str().filter(|text| text.parse::<u32>().is_ok());
+            let help = digits.map(|text| format!("write `{text}` without quotes"));
+            self.wrong_type(what, "an integer", entry, help);
             return None;
         };
         let fitting = u32::try_from(number).ok().filter(|number| (least..=most).contains(number));
@@ -105,11 +107,16 @@ impl<'a> Notes<'a> {
         Some(elements.collect())
     }
 
-    /// A table.
-    pub(super) fn table(&mut self, what: &str, entry: &Entry<'a>) -> Option<&'a dyn TableLike> {
+    /// A table. `form` shows how one is written.
+    pub(super) fn table(
+        &mut self,
+        what: &str,
+        entry: &Entry<'a>,
+        form: &str,
+    ) -> Option<&'a dyn TableLike> {
         let table = entry.item.as_table_like();
         if table.is_none() {
-            self.wrong_type(what, "a table", entry, None);
+            self.wrong_type(what, "a table", entry, Some(format!("write `{form}`")));
         }
         table
     }
@@ -188,7 +195,6 @@ impl<'a> Notes<'a> {
     }
 }
 
-/// What a value is, with its article.
 fn kind(item: &Item) -> &'static str {
     match item {
         Item::None => "nothing",
@@ -198,7 +204,8 @@ fn kind(item: &Item) -> &'static str {
     }
 }
 
-fn value_kind(value: &Value) -> &'static str {
+/// What a value is, with its article.
+pub(super) fn value_kind(value: &Value) -> &'static str {
     match value {
         Value::String(_) => "a string",
         Value::Integer(_) => "an integer",

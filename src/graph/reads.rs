@@ -5,6 +5,7 @@
 
 use super::Draft;
 use super::outputs::{Outputs, Owner, pattern};
+use crate::config::needs;
 use crate::mistake::Mistake;
 use crate::path::{Base, OutputPath, RelPath};
 use std::collections::HashSet;
@@ -128,7 +129,7 @@ fn mistake(draft: &Draft<'_>, action: usize, read: &Read) -> Mistake {
             reader.place(span).label("read here"),
         )
         .related(output)
-        .help("what it leaves would change what it is made of");
+        .help("take it out of the inputs: what a step leaves would change what it is made of");
     }
     let need = match writer.name.package == reader.name.package {
         true => writer.name.step.clone(),
@@ -140,7 +141,10 @@ fn mistake(draft: &Draft<'_>, action: usize, read: &Read) -> Mistake {
     );
     let help = match reader.name == writer.name {
         true => "the actions of one step cannot read each other's outputs".to_owned(),
-        false => format!("add `needs = [\"{need}\"]`, or take it out of the inputs with `!`"),
+        false => {
+            let advice = needs::advice(&need, reader.needs.is_empty());
+            format!("{advice}, or take it out of the inputs with `!`")
+        }
     };
     Mistake::new(message, reader.place(span).label("read here")).related(output).help(help)
 }

@@ -217,6 +217,11 @@ impl Run {
         String::from_utf8(self.output.stdout.clone()).unwrap()
     }
 
+    /// Standard error as it came.
+    pub(crate) fn raw_stderr(&self) -> String {
+        String::from_utf8(self.output.stderr.clone()).unwrap()
+    }
+
     fn normalise(&self, bytes: &[u8]) -> String {
         let text = String::from_utf8_lossy(bytes).replace(&*self.top.to_string_lossy(), "[ROOT]");
         let replace = |text: String, pattern: &str, by: &str| {
