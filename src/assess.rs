@@ -1,11 +1,10 @@
 //! Says what a build would do, and why, without any side effect: the ground of `--dry-run` and `explain`. Takes no lock and writes nothing.
 
-use crate::action::ActionId;
-use crate::build::check::{self, Checked, Need, Verdict};
+use crate::action::{self, ActionId};
+use crate::build::check::{self, Checked, Need, UpToDate, Verdict};
 use crate::build::{BuildError, Ground, files, plan};
 use crate::content::Output;
 use crate::event::Failure;
-use crate::export::Export;
 use crate::fingerprint::Fingerprint;
 use crate::index::Index;
 use crate::project::Project;
@@ -79,14 +78,14 @@ pub fn assess(
         forced: if force { wanted } else { &[] },
     };
     // What each action would export; nothing for those of which that is not known before they run.
-    let mut exports: BTreeMap<ActionId, Arc<Vec<Export>>> = BTreeMap::new();
+    let mut known: BTreeMap<ActionId, Arc<UpToDate>> = BTreeMap::new();
     let mut assessments = Vec::new();
     for id in planned {
-        let assessment = match needs_of(project, id, &exports) {
+        let assessment = match needs_of(project, id, &known) {
             Ok(needs) => {
-                let (assessment, known) =
+                let (assessment, state) =
                     assess_one(&ground, id, check::check(&ground, id, needs, found.remove(&id)));
-                exports.extend(known.map(|exports| (id, exports)));
+                known.extend(state.map(|state| (id, state)));
                 assessment
             }
             Err(unknown) => unknowable(&ground, id, unknown),
@@ -100,22 +99,27 @@ pub fn assess(
 fn needs_of(
     project: &Project,
     id: ActionId,
-    exports: &BTreeMap<ActionId, Arc<Vec<Export>>>,
+    known: &BTreeMap<ActionId, Arc<UpToDate>>,
 ) -> Result<Vec<Need>, Vec<ActionId>> {
     let needs = &project.graph[id].needs;
     let unknown: Vec<_> =
-        needs.iter().map(|need| need.action).filter(|id| !exports.contains_key(id)).collect();
+        needs.iter().map(|need| need.action).filter(|id| !known.contains_key(id)).collect();
     if !unknown.is_empty() {
         return Err(unknown);
     }
-    Ok(needs.iter().map(|need| (need.name.clone(), exports[&need.action].clone())).collect())
+    let need = |need: &action::Need| Need {
+        name: need.name.clone(),
+        id: need.action,
+        state: known.get(&need.action).cloned().unwrap_or_default(),
+    };
+    Ok(needs.iter().map(need).collect())
 }
 
 fn assess_one(
     ground: &Ground<'_>,
     id: ActionId,
     checked: Result<Checked, Failure>,
-) -> (Assessment, Option<Arc<Vec<Export>>>) {
+) -> (Assessment, Option<Arc<UpToDate>>) {
     let record = record_of(ground, id);
     let checked = match checked {
         Ok(checked) => checked,
@@ -138,8 +142,7 @@ fn assess_one(
             (Outlook::Run, reasons.clone(), outputs_before_running(ground, id))
         }
     };
-    let exports =
-        outputs.map(|outputs| check::exports(&ground.project.graph[id], &outputs, &checked));
+    let exports = outputs.map(|outputs| check::up_to_date(ground, id, &outputs, &checked));
     (
         Assessment { action: id, outlook, fingerprint: Some(checked.fingerprint), reasons, record },
         exports,

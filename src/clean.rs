@@ -1,13 +1,14 @@
 //! Takes outputs and records of a checkout away. What no run of ours has made stays, or is moved aside.
 
 use crate::action::ActionId;
+use crate::build::run::ours;
 use crate::error::{Error, Result};
+use crate::execute::Stop;
 use crate::index::Index;
 use crate::outputs::{self, Displaced};
-use crate::path::Base;
 use crate::project::Project;
-use crate::state::State;
 use crate::state::records::Records;
+use crate::state::{State, lock};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -25,29 +26,43 @@ pub struct Cleaned {
 }
 
 /// Takes away the outputs of `actions` and forgets them. With `everything` also the rest of the checkout's state (logs, history,
-/// index, output directories of steps that are no longer declared), but for displaced files. With `dry_run` only counts.
+/// index, output directories of steps that are no longer declared), but for displaced files. Waits for a build in this checkout, and
+/// tells so; `None` if `stop` is asked for before that has ended.
 pub fn clean(
     project: &Project,
     actions: &[ActionId],
     everything: bool,
-    dry_run: bool,
-) -> Result<Cleaned> {
+    stop: &Stop,
+    waiting: &mut dyn FnMut(Option<u32>),
+) -> Result<Option<Cleaned>> {
     let state = State::new(project.workspace.state_dir());
-    let index = Index::open(&state.index());
-    let records = Records::open(&state.records());
-    let mut cleaned = Cleaned::default();
-    for &id in actions {
-        clean_action(project, id, &records, &index, dry_run, &mut cleaned)?;
+    if !state.dir().exists() {
+        return Ok(Some(Cleaned::default()));
     }
-    if dry_run || !state.dir().exists() {
-        return Ok(cleaned);
-    }
+    let Some(_lock) = lock::take(&state.lock(), stop, waiting)? else { return Ok(None) };
+    let cleaned = take_away(project, actions, true)?;
     if everything {
         remove_all_but_displaced(state.dir())?;
     } else {
         let names: BTreeSet<_> =
             actions.iter().map(|id| project.graph[*id].name.to_string()).collect();
-        records.retain(|action| !names.contains(action))?;
+        Records::open(&state.records()).retain(|action| !names.contains(action))?;
+    }
+    Ok(Some(cleaned))
+}
+
+/// What [`clean`] would take away of the outputs of `actions`. Changes nothing.
+pub fn preview(project: &Project, actions: &[ActionId]) -> Result<Cleaned> {
+    take_away(project, actions, false)
+}
+
+fn take_away(project: &Project, actions: &[ActionId], really: bool) -> Result<Cleaned> {
+    let state = State::new(project.workspace.state_dir());
+    let index = Index::open(&state.index());
+    let records = Records::open(&state.records());
+    let mut cleaned = Cleaned::default();
+    for &id in actions {
+        clean_action(project, id, &records, &index, really, &mut cleaned)?;
     }
     Ok(cleaned)
 }
@@ -57,26 +72,23 @@ fn clean_action(
     id: ActionId,
     records: &Records,
     index: &Index,
-    dry_run: bool,
+    really: bool,
     cleaned: &mut Cleaned,
 ) -> Result<()> {
     let action = &project.graph[id];
     let roots = project.roots(id);
     let present = outputs::present(&action.outputs, &roots)?;
-    let record = records.get(&action.name.to_string()).and_then(std::result::Result::ok);
-    let known = record.as_ref().map_or(&[][..], |record| &record.result.outputs);
-    if !dry_run {
-        let displaced = outputs::clear(&action.outputs, known, &roots, index)?;
-        cleaned.displaced.extend(displaced);
+    let ours = ours(records.get(&action.name.to_string()));
+    let mut displaced = Vec::new();
+    if really {
+        displaced = outputs::clear(&action.outputs, &ours, &roots, index)?;
         remove(&roots.out)?;
     }
-    let was_displaced = |path| cleaned.displaced.iter().any(|displaced| displaced.path == path);
-    let gone: Vec<_> = present
-        .iter()
-        .filter(|present| present.path.base == Base::Out || !was_displaced(present.path.clone()))
-        .collect();
-    cleaned.files += gone.len();
-    cleaned.bytes += gone.iter().map(|present| present.stat.size).sum::<u64>();
+    let kept: BTreeSet<_> = displaced.iter().map(|displaced| &displaced.path).collect();
+    let gone = present.iter().filter(|present| !kept.contains(&present.path));
+    cleaned.files += gone.clone().count();
+    cleaned.bytes += gone.map(|present| present.stat.size).sum::<u64>();
+    cleaned.displaced.extend(displaced);
     Ok(())
 }
 

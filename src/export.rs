@@ -8,7 +8,8 @@ use crate::path::{Base, RelPath};
 /// One path of an export.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Export {
-    /// The root of `path`: `tree`, or an output directory as its dependent would call it, `{out}` or `{needs.models.out}`.
+    /// The root of `path`: `tree`; `{out}` for the exporting action's own output directory; or, passed on by a check or a set of files,
+    /// `{#gen.out}` for that of the action `#gen`.
     pub root: String,
     /// Below that root.
     pub path: RelPath,
@@ -16,18 +17,21 @@ pub struct Export {
     pub content: Content,
 }
 
-/// The exports of one need, by the name that the needing step has for it.
+/// The exports of one need.
 #[derive(Clone, Debug)]
 pub struct NeedExports<'a> {
-    /// The name, as in `{needs.NAME.out}`.
+    /// What the needing step calls it, as in `{needs.NAME.out}`.
     pub name: &'a str,
+    /// The full name of the action that is needed.
+    pub action: String,
     /// What it exports.
     pub exports: &'a [Export],
 }
 
 const TREE: &str = "tree";
+const OUT: &str = "{out}";
 
-/// What an action exports: its `outputs` if it declares any, else its `inputs` and what its `needs` export.
+/// What an action exports, sorted, each path once: its `outputs` if it declares any, else its `inputs` and what its `needs` export.
 pub fn of_action(
     declares_outputs: bool,
     outputs: &[Output],
@@ -42,17 +46,24 @@ pub fn of_action(
         path: input.path.clone(),
         content: input.content.clone(),
     });
-    inputs.chain(through(needs)).collect()
+    let passed_on = needs.iter().flat_map(|need| {
+        // By the exporter's own name, so that what comes by two ways is the same.
+        let own = format!("{{{}.out}}", need.action);
+        need.exports.iter().map(move |export| renamed(export, &own))
+    });
+    let mut exports: Vec<_> = inputs.chain(passed_on).collect();
+    exports.sort_unstable_by(|a, b| (&a.root, &a.path).cmp(&(&b.root, &b.path)));
+    exports.dedup();
+    exports
 }
 
-/// The exports of all `needs`, named as the needing step sees them.
-pub fn through<'a>(needs: &'a [NeedExports<'a>]) -> impl Iterator<Item = Export> + 'a {
-    needs.iter().flat_map(|need| need.exports.iter().map(|export| seen_through(need.name, export)))
-}
-
-/// The lines of the exports of all `needs` in a fingerprint: sorted, each once.
+/// The lines of the exports of all `needs` in a fingerprint: sorted, each once. A need's own output directory is called `{needs.NAME.out}`.
 pub fn lines(needs: &[NeedExports<'_>]) -> Vec<String> {
-    let mut lines: Vec<_> = through(needs).map(|export| export.to_line()).collect();
+    let lines = needs.iter().flat_map(|need| {
+        let own = format!("{{needs.{}.out}}", need.name);
+        need.exports.iter().map(move |export| renamed(export, &own).to_line())
+    });
+    let mut lines: Vec<_> = lines.collect();
     lines.sort_unstable();
     lines.dedup();
     lines
@@ -61,7 +72,7 @@ pub fn lines(needs: &[NeedExports<'_>]) -> Vec<String> {
 fn of_output(output: &Output) -> Export {
     let root = match output.path.base {
         Base::Tree => TREE,
-        Base::Out => "{out}",
+        Base::Out => OUT,
     };
     Export {
         root: root.to_owned(),
@@ -70,13 +81,9 @@ fn of_output(output: &Output) -> Export {
     }
 }
 
-fn seen_through(name: &str, export: &Export) -> Export {
-    let root = match export.root.strip_prefix('{') {
-        Some("out}") => format!("{{needs.{name}.out}}"),
-        // A slash, which no name of a step has: no chain of needs can imitate another.
-        Some(chain) => format!("{{needs.{name}/{chain}"),
-        None => export.root.clone(),
-    };
+/// The export with `own` in the place of the exporter's own output directory.
+fn renamed(export: &Export, own: &str) -> Export {
+    let root = if export.root == OUT { own.to_owned() } else { export.root.clone() };
     Export { root, ..export.clone() }
 }
 
@@ -117,33 +124,30 @@ mod tests {
         assert_eq!(exports[0].root, "{out}");
     }
 
+    fn need<'a>(name: &'a str, exports: &'a [Export]) -> NeedExports<'a> {
+        NeedExports { name, action: format!("#{name}"), exports }
+    }
+
     #[test]
     fn a_check_passes_on_what_it_reads_and_what_its_needs_export() {
-        let generated = [Export {
-            root: "{out}".into(),
-            path: RelPath::new("a.go").unwrap(),
-            content: file(b"a"),
-        }];
-        let needs = [NeedExports { name: "gen", exports: &generated }];
-        let exports = of_action(false, &[], &[input("b.go")], &needs);
-        let roots: Vec<_> = exports.iter().map(|export| export.root.as_str()).collect();
-        assert_eq!(roots, ["tree", "{needs.gen.out}"]);
-
-        let lines = lines(&[NeedExports { name: "check", exports: &exports }]);
+        let path = RelPath::new("a.go").unwrap();
+        let generated = [Export { root: "{out}".into(), path, content: file(b"a") }];
         assert!(
-            lines[0].starts_with(r#"export "{needs.check/needs.gen.out}" "a.go" file "#),
-            "{lines:?}"
+            lines(&[need("gen", &generated)])[0]
+                .starts_with(r#"export "{needs.gen.out}" "a.go" file "#)
         );
+
+        let exports = of_action(false, &[], &[input("b.go")], &[need("gen", &generated)]);
+        let lines = lines(&[need("check", &exports)]);
+        assert!(lines[0].starts_with(r##"export "{#gen.out}" "a.go" file "##), "{lines:?}");
         assert!(lines[1].starts_with(r#"export tree "b.go" file "#), "{lines:?}");
     }
 
     #[test]
     fn what_two_needs_export_alike_stands_once() {
         let exports = of_action(false, &[], &[input("go.work")], &[]);
-        let needs = [
-            NeedExports { name: "models", exports: &exports },
-            NeedExports { name: "utils", exports: &exports },
-        ];
+        let needs = [need("models", &exports), need("utils", &exports)];
         assert_eq!(lines(&needs).len(), 1);
+        assert_eq!(of_action(false, &[], &[], &needs).len(), 1);
     }
 }

@@ -51,16 +51,19 @@ pub fn reproduce(
     report: &mut dyn FnMut(Event),
 ) -> Result<Reproduction, BuildError> {
     let state = State::new(project.workspace.state_dir());
+    let Some(_lock) = build::hold(&state, edges, report)? else {
+        return Ok(Reproduction::Unfinished);
+    };
     let aside = state.dir().join("reproduce");
     remove_dir(&aside)?;
-    let first = match run_forced(project, action, edges, report)? {
+    let first = match run_forced(project, &state, action, edges, report)? {
         Ok(outputs) => outputs,
         Err(failure) => return Ok(failure.map_or(Reproduction::Unfinished, Reproduction::Failed)),
     };
     let roots = project.roots(action);
     let kept = Roots { tree: aside.join("tree"), out: aside.join("out"), ..roots.clone() };
     keep_aside(&first, &roots, &kept)?;
-    let second = match run_forced(project, action, edges, report)? {
+    let second = match run_forced(project, &state, action, edges, report)? {
         Ok(outputs) => outputs,
         Err(failure) => return Ok(failure.map_or(Reproduction::Unfinished, Reproduction::Failed)),
     };
@@ -76,6 +79,7 @@ pub fn reproduce(
 /// One run, whatever is recorded; gives what it left.
 fn run_forced(
     project: &Project,
+    state: &State,
     action: ActionId,
     edges: &Edges<'_>,
     report: &mut dyn FnMut(Event),
@@ -91,8 +95,8 @@ fn run_forced(
         report(event);
     };
     let options = Options { force: true, ..Options::default() };
-    let summary = build::build(project, &[action], &options, edges, &mut watch)?;
-    let records = Records::open(&State::new(project.workspace.state_dir()).records());
+    let summary = build::build_held(project, state, &[action], &options, edges, &mut watch)?;
+    let records = Records::open(&state.records());
     match records.get(&name.to_string()) {
         Some(Ok(record)) if summary.success() => Ok(Ok(record.result.outputs.clone())),
         _ => Ok(Err(failure)),

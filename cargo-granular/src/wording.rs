@@ -20,6 +20,13 @@ pub(crate) fn good(word: &str, message: &str) -> String {
     status(word, style::GOOD, message)
 }
 
+/// That another build holds this checkout, as Cargo says it of its own locks.
+pub(crate) fn waiting(process: Option<u32>) -> String {
+    let process = process.map(|id| format!(" (process {id})")).unwrap_or_default();
+    let message = format!("waiting for another build in this checkout{process}");
+    status("Blocking", style::TRANSIENT, &message)
+}
+
 /// A warning line.
 pub(crate) fn warning(message: &str) -> String {
     headed("warning", style::WARN, message)

@@ -3,7 +3,8 @@
 use super::command::{self, Setting};
 use super::{Ground, files};
 use crate::action::{Action, ActionId};
-use crate::content::Input;
+use crate::content::{Input, Output};
+use crate::digest::Key;
 use crate::error::Error;
 use crate::event::Failure;
 use crate::export::{self, Export, NeedExports};
@@ -14,12 +15,33 @@ use crate::outputs;
 use crate::path::{Base, OutputPath, RelPath};
 use crate::reason::DirtyReason;
 use crate::result::ActionResult;
-use crate::state::records::{Forgotten, Record};
+use crate::state::records::{Record, Why};
 use std::fs;
 use std::sync::Arc;
 
-/// The exports of one need: its name there, and what it exports.
-pub(crate) type Need = (String, Arc<Vec<Export>>);
+/// An action that is up to date, as those who need it see it.
+#[derive(Debug, Default)]
+pub(crate) struct UpToDate {
+    /// Its key, if it has one.
+    pub(crate) key: Option<Key>,
+    pub(crate) exports: Vec<Export>,
+    /// What it left.
+    pub(crate) outputs: Vec<Output>,
+    /// What it read.
+    pub(crate) found: FoundInputs,
+    /// What it needed, of an action without outputs.
+    pub(crate) needs: Vec<Need>,
+}
+
+/// A need that is up to date.
+#[derive(Clone, Debug)]
+pub(crate) struct Need {
+    /// What the needing step calls it.
+    pub(crate) name: String,
+    /// Which action it is.
+    pub(crate) id: ActionId,
+    pub(crate) state: Arc<UpToDate>,
+}
 
 /// What a check found out.
 pub(crate) struct Checked {
@@ -69,7 +91,7 @@ pub(crate) fn check(
         tracked: &setting.environment.tracked,
         tools: &setting.tools,
         inputs: &inputs,
-        needs: &borrow(&needs),
+        needs: &borrow(ground, &needs),
     });
     let mut warnings = Vec::new();
     let verdict = verdict(ground, id, &fingerprint, &mut warnings)?;
@@ -97,22 +119,33 @@ pub(crate) fn find_now(ground: &Ground<'_>, id: ActionId) -> Result<FoundInputs,
 }
 
 /// The needs' exports as fingerprints take them.
-pub(crate) fn borrow(needs: &[Need]) -> Vec<NeedExports<'_>> {
-    needs.iter().map(|(name, exports)| NeedExports { name, exports }).collect()
+fn borrow<'a>(ground: &Ground<'_>, needs: &'a [Need]) -> Vec<NeedExports<'a>> {
+    let exports = |need: &'a Need| NeedExports {
+        name: &need.name,
+        action: ground.project.graph[need.id].name.to_string(),
+        exports: &need.state.exports,
+    };
+    needs.iter().map(exports).collect()
 }
 
-/// What an action exports once it is up to date with these outputs.
-pub(crate) fn exports(
-    action: &Action,
-    outputs: &[crate::content::Output],
+/// What an action is to those who need it, once it is up to date with these outputs.
+pub(crate) fn up_to_date(
+    ground: &Ground<'_>,
+    id: ActionId,
+    outputs: &[Output],
     checked: &Checked,
-) -> Arc<Vec<Export>> {
-    Arc::new(export::of_action(
-        !action.outputs.is_empty(),
-        outputs,
-        &checked.inputs,
-        &borrow(&checked.needs),
-    ))
+) -> Arc<UpToDate> {
+    let action = &ground.project.graph[id];
+    let needs = borrow(ground, &checked.needs);
+    let exports = export::of_action(!action.outputs.is_empty(), outputs, &checked.inputs, &needs);
+    Arc::new(UpToDate {
+        key: Some(checked.fingerprint.key),
+        exports,
+        outputs: outputs.to_vec(),
+        found: checked.found.clone(),
+        // What stands behind outputs shows in them alone; and a chain of steps is no chain of these.
+        needs: if action.outputs.is_empty() { checked.needs.clone() } else { Vec::new() },
+    })
 }
 
 pub(crate) fn environment(error: Error) -> Failure {
@@ -132,7 +165,11 @@ fn verdict(
     if ground.forced.contains(&id) {
         return Ok(Verdict::Stale { reasons: vec![DirtyReason::Forced], hit: None });
     }
-    let reasons = match ground.records.get(&action.name.to_string()) {
+    let known = ground.records.get(&action.name.to_string());
+    // What has just failed is not a hit, whatever an earlier run of the same key has left: it has to show that it passes.
+    let has_failed = matches!(&known, Some(Err(forgotten))
+        if forgotten.why == Why::Failed && forgotten.key == fingerprint.key);
+    let reasons = match known {
         Some(Ok(record)) if record.key == fingerprint.key => {
             match disturbed_output(ground, id, &record).map_err(environment)? {
                 None => return Ok(Verdict::Fresh(record)),
@@ -140,10 +177,12 @@ fn verdict(
             }
         }
         Some(Ok(_)) => since_last_time(ground, action, fingerprint),
-        Some(Err(why)) => after_forgetting(why, since_last_time(ground, action, fingerprint)),
+        Some(Err(forgotten)) => {
+            after_forgetting(forgotten.why, since_last_time(ground, action, fingerprint))
+        }
         None => vec![DirtyReason::NeverRan],
     };
-    let hit = look_up(ground, fingerprint, warnings);
+    let hit = if has_failed { None } else { look_up(ground, fingerprint, warnings) };
     Ok(Verdict::Stale { reasons, hit })
 }
 
@@ -186,14 +225,12 @@ fn since_last_time(
 
 /// The action that exports `path`, as `action` sees it, and the path as that action itself calls it. Asked for changed paths only, so it may be slow.
 fn exporter(graph: &Graph, action: &Action, path: &str) -> Option<(ActionId, String)> {
-    if let Some((chain, below)) = path.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
-        let mut exporter = None;
-        for link in chain.split('/') {
-            let name = link.strip_suffix(".out").unwrap_or(link).strip_prefix("needs.")?;
-            let needs = exporter.map_or(&action.needs, |id: ActionId| &graph[id].needs);
-            exporter = Some(needs.iter().find(|need| need.name == name)?.action);
-        }
-        return Some((exporter?, format!("{{out}}{below}")));
+    if let Some((root, below)) = path.strip_prefix('{').and_then(|rest| rest.split_once(".out}")) {
+        let exporter = match root.strip_prefix("needs.") {
+            Some(name) => action.needs.iter().find(|need| need.name == name)?.action,
+            None => graph.ids().find(|id| graph[*id].name.to_string() == root)?,
+        };
+        return Some((exporter, format!("{{out}}{below}")));
     }
     let file = RelPath::new(path)?;
     let output = OutputPath { base: Base::Tree, path: file.clone() };
@@ -205,11 +242,11 @@ fn exporter(graph: &Graph, action: &Action, path: &str) -> Option<(ActionId, Str
     Some((need.action, path.to_owned()))
 }
 
-fn after_forgetting(why: Forgotten, mut changes: Vec<DirtyReason>) -> Vec<DirtyReason> {
+fn after_forgetting(why: Why, mut changes: Vec<DirtyReason>) -> Vec<DirtyReason> {
     let reason = match why {
-        Forgotten::Begun => DirtyReason::LastRunUnfinished,
-        Forgotten::Failed => DirtyReason::LastRunFailed,
-        Forgotten::Disturbed => DirtyReason::LastRunDisturbed,
+        Why::Begun => DirtyReason::LastRunUnfinished,
+        Why::Failed => DirtyReason::LastRunFailed,
+        Why::Disturbed => DirtyReason::LastRunDisturbed,
     };
     // What changed since a failure is why it is worth trying again: the better answer, where there is one.
     if changes.is_empty() {

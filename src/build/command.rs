@@ -4,15 +4,19 @@ use super::Ground;
 use super::check::environment as environment_failure;
 use crate::action::{Action, ActionId};
 use crate::environment::{self, Environment};
+use crate::error::Error;
 use crate::event::Failure;
 use crate::execute::Command;
 use crate::project::Project;
+use crate::state::State;
 use crate::step::Run;
 use crate::template::shell::{Line, Shell};
 use crate::template::{Piece, Template};
 use crate::tools::{self, Identity, KnownTool};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What an action is run with.
@@ -26,6 +30,9 @@ pub(crate) struct Setting {
     /// Whether one of the tools takes part in a jobserver.
     pub(crate) jobserver: bool,
 }
+
+/// The variable that tells a step which checkout it is run for, so that it does not wait for itself.
+pub(crate) const STATE: &str = "GRANULAR_STATE";
 
 /// How much of what a command prints is kept.
 const LOG_LIMIT: u64 = 16 << 20;
@@ -153,21 +160,53 @@ fn stands_for(project: &Project, id: ActionId, piece: &Piece) -> String {
     }
 }
 
-/// The output directory of the need that is called `name`; of several actions of one step the directory that holds theirs.
+/// The output directory of the need that is called `name`; of several actions of one step a directory with links to theirs.
 fn need_out_dir(project: &Project, id: ActionId, name: &str) -> PathBuf {
     let needs = &project.graph[id].needs;
-    if let Some(need) = needs.iter().find(|need| need.name == name) {
-        return project.out_dir(need.action);
+    match needs.iter().find(|need| need.name == name) {
+        Some(need) => project.out_dir(need.action),
+        None => State::new(project.workspace.state_dir()).cells(&project.graph[id].name).join(name),
     }
-    let is_cell = |need: &&crate::action::Need| {
-        need.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('['))
+}
+
+/// The needs of an action that stand for one of several cells of a step: the step's name, the cell, and the action.
+fn cells(action: &Action) -> impl Iterator<Item = (&str, &str, ActionId)> {
+    action.needs.iter().filter_map(|need| {
+        let (step, cell) = need.name.split_once('[')?;
+        Some((step, cell.strip_suffix(']')?, need.action))
+    })
+}
+
+/// Makes the directories that `{needs.NAME.out}` stands for where a need is several actions: links to exactly the output directories of
+/// those that are needed, whatever else was ever built of that step.
+pub(crate) fn link_cells(project: &Project, id: ActionId) -> Result<(), Error> {
+    let action = &project.graph[id];
+    let dir = State::new(project.workspace.state_dir()).cells(&action.name);
+    if cells(action).next().is_none() {
+        return Ok(());
+    }
+    let made = || -> io::Result<()> {
+        match fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        for (step, _, need) in cells(action) {
+            let out = project.out_dir(need);
+            let name = project.graph[need].name.out_dir();
+            let link = dir.join(step).join(name.name().unwrap_or_default());
+            fs::create_dir_all(dir.join(step))?;
+            #[cfg(unix)]
+            std::os::unix::fs::symlink(&out, &link)?;
+            #[cfg(windows)]
+            std::os::windows::fs::symlink_dir(&out, &link)?;
+        }
+        Ok(())
     };
-    let step =
-        needs.iter().find(is_cell).map(|need| project.graph[need.action].name.step_out_dir());
-    step.unwrap_or_default().under(&project.workspace.state_dir().join("out"))
+    made().map_err(|error| Error::io("cannot make the links in", &dir, error))
 }
 
 fn add_out_dirs(project: &Project, id: ActionId, env: &mut BTreeMap<OsString, OsString>) {
+    env.insert(STATE.into(), project.workspace.state_dir().into());
     env.insert("GRANULAR_OUT".into(), project.out_dir(id).into());
     for need in &project.graph[id].needs {
         let name = need.name.split('[').next().unwrap_or(&need.name);

@@ -2,13 +2,14 @@
 //! Knows no terminal and no arguments; what it works with comes in as [`Edges`], what happens goes out as [`Event`]s.
 //!
 //! In reading order: [`plan`] (what is wanted and in which order), [`check`] (is it fresh, does a store have it), [`restore`],
-//! [`run`] and [`command`] (the two ways to bring it up to date), [`owner`] (the loop that decides).
+//! [`run`] and [`command`] (the two ways to bring it up to date), [`recheck`] (did anything change meanwhile), [`owner`] (the loop that decides).
 
 pub(crate) mod check;
 pub(crate) mod command;
 pub(crate) mod files;
 mod owner;
 pub(crate) mod plan;
+mod recheck;
 mod restore;
 pub(crate) mod run;
 mod states;
@@ -22,13 +23,15 @@ use crate::index::Index;
 use crate::inputs::{FoundInputs, Hidden};
 use crate::mistake::Mistake;
 use crate::project::Project;
+use crate::state::lock::{self, CheckoutLock};
 use crate::state::records::Records;
-use crate::state::{self, State, lock};
+use crate::state::{self, State};
 use crate::store::Store;
 use crate::tools::Tools;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::path::Path;
 use std::time::Instant;
 
 /// How a build is to go about it.
@@ -93,14 +96,40 @@ pub fn build(
     edges: &Edges<'_>,
     report: &mut dyn FnMut(Event),
 ) -> Result<Summary, BuildError> {
-    let began = Instant::now();
     let state = State::new(project.workspace.state_dir());
+    let began = Instant::now();
+    match hold(&state, edges, report)? {
+        Some(_lock) => build_held(project, &state, wanted, options, edges, report),
+        None => Ok(Summary { stopped: true, duration: began.elapsed(), ..Summary::default() }),
+    }
+}
+
+/// Takes the checkout for this process alone. `None` if asked to stop before it is free.
+pub(crate) fn hold(
+    state: &State,
+    edges: &Edges<'_>,
+    report: &mut dyn FnMut(Event),
+) -> Result<Option<CheckoutLock>> {
+    if edges.env.get(OsStr::new(command::STATE)).is_some_and(|dir| Path::new(dir) == state.dir()) {
+        let error = Error::new("a step runs cargo granular in the workspace that is being built");
+        return Err(error.hint("each would wait for the other for ever: declare what it builds as a step, and need that"));
+    }
     state.create()?;
     let mut waiting = |process| report(Event::Waiting { process });
-    let Some(_lock) = lock::take(&state.lock(), edges.stop, &mut waiting)? else {
-        return Ok(Summary { stopped: true, duration: began.elapsed(), ..Summary::default() });
-    };
-    empty_staging(&state)?;
+    lock::take(&state.lock(), edges.stop, &mut waiting)
+}
+
+/// [`build`], in a checkout that is held.
+pub(crate) fn build_held(
+    project: &Project,
+    state: &State,
+    wanted: &[ActionId],
+    options: &Options,
+    edges: &Edges<'_>,
+    report: &mut dyn FnMut(Event),
+) -> Result<Summary, BuildError> {
+    let began = Instant::now();
+    empty_staging(state)?;
 
     let planned = plan::closure(&project.graph, wanted);
     let hidden = files::hidden(project);
@@ -115,7 +144,7 @@ pub fn build(
         project,
         store: edges.store,
         env: edges.env,
-        state: &state,
+        state,
         index: &index,
         records: &records,
         tools: &Tools::default(),

@@ -4,25 +4,24 @@
 //! the same pool; what has to run waits for its slots, the most urgent first, and gets a thread of its own, which is cheap beside a
 //! process. Two actions with one key are never in hand at once: the second is checked again when the first is done.
 
-use super::check::{self, Checked, Need, Verdict};
-use super::states::{State, States};
+use super::check::{self, Checked, Need, UpToDate, Verdict};
+use super::states::{self, State, States};
 use super::{Edges, Found, Ground, Options, now_ms, plan, restore, run};
-use crate::action::ActionId;
+use crate::action::{self, ActionId};
 use crate::content::Output;
 use crate::error::Result;
 use crate::event::{Event, Failure, Finished, Skip, Status, Summary};
 use crate::execute::slots::{Slot, Slots};
-use crate::export::Export;
 use crate::inputs::FoundInputs;
 use crate::reason::DirtyReason;
 use crate::result::ActionResult;
 use crate::state::history::{self, Entry, What};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a worker of the pool is handed.
 enum Job {
@@ -50,6 +49,9 @@ impl Drop for Alarm {
         }
     }
 }
+
+/// How old what was looked for at the start may be when an action is checked; looked for again if it is older.
+const SNAPSHOT_AGE: Duration = Duration::from_secs(1);
 
 /// How often the loop looks whether it is asked to stop while nothing comes back.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -116,7 +118,7 @@ struct Owner<'a, 'r> {
     report: &'r mut dyn FnMut(Event),
     states: States,
     found: Found,
-    exports: BTreeMap<ActionId, Arc<Vec<Export>>>,
+    up_to_date: BTreeMap<ActionId, Arc<UpToDate>>,
     /// What was found out about the actions that wait for slots.
     checked: BTreeMap<ActionId, Box<Checked>>,
     ways: Ways,
@@ -126,8 +128,12 @@ struct Owner<'a, 'r> {
     asked: Option<u32>,
     /// The slots that running actions have.
     in_use: BTreeMap<ActionId, Slot>,
-    /// Whether a command has run in this build, so that what was looked for before may not be what is there.
+    /// When all inputs were looked for.
+    found_at: Instant,
+    /// Whether anything has been written in this build, so that what was looked for before may not be what is there.
     disturbed: bool,
+    /// What has been warned of.
+    warned: BTreeSet<String>,
     began_ms: u64,
     history: Vec<Entry>,
     fresh_saved: Duration,
@@ -157,13 +163,15 @@ impl<'a, 'r> Owner<'a, 'r> {
             report,
             states: States::new(graph, planned, urgency),
             found,
-            exports: BTreeMap::new(),
+            up_to_date: BTreeMap::new(),
             checked: BTreeMap::new(),
             ways,
             slots: None,
             asked: None,
             in_use: BTreeMap::new(),
+            found_at: Instant::now(),
             disturbed: false,
+            warned: BTreeSet::new(),
             began_ms: now_ms(),
             history: Vec::new(),
             fresh_saved: Duration::ZERO,
@@ -218,16 +226,30 @@ impl<'a, 'r> Owner<'a, 'r> {
     fn hand_out_checks(&mut self) {
         while let Some(id) = self.states.next_ready() {
             self.states.set(id, State::Checking);
-            let action = &self.ground.project.graph[id];
-            let exports = |id: &ActionId| self.exports.get(id).cloned().unwrap_or_default();
-            let needs = action
-                .needs
-                .iter()
-                .map(|need| (need.name.clone(), exports(&need.action)))
-                .collect();
-            let found = self.found.remove(&id).filter(|_| !self.disturbed);
+            let graph = &self.ground.project.graph;
+            if let Some(twin) = states::twin(graph, id) {
+                self.follow(id, twin);
+                continue;
+            }
+            let need = |need: &action::Need| Need {
+                name: need.name.clone(),
+                id: need.action,
+                state: self.up_to_date.get(&need.action).cloned().unwrap_or_default(),
+            };
+            let needs = graph[id].needs.iter().map(need).collect();
+            let is_current = !self.disturbed && self.found_at.elapsed() < SNAPSHOT_AGE;
+            let found = self.found.remove(&id).filter(|_| is_current);
             let _ = self.ways.to_pool.send(Job::Check(id, needs, found));
         }
+    }
+
+    /// Takes over what the twin of an action has left: their outputs are the same files.
+    fn follow(&mut self, id: ActionId, twin: ActionId) {
+        let state = self.up_to_date.get(&twin).cloned().unwrap_or_default();
+        let told = Told { key: state.key, ..Told::default() };
+        self.up_to_date.insert(id, state);
+        self.states.succeed(id);
+        self.finish(id, Status::Fresh, told);
     }
 
     /// Asks for the slots of the most urgent action that waits for some.
@@ -320,6 +342,7 @@ impl<'a, 'r> Owner<'a, 'r> {
         match hit {
             Some(result) => {
                 self.states.set(id, State::Restoring);
+                self.disturbed = true;
                 let _ = self.ways.to_pool.send(Job::Restore(id, checked, reasons, result));
             }
             None => self.queue(id, checked),
@@ -407,8 +430,7 @@ impl<'a, 'r> Owner<'a, 'r> {
         status: Status,
         told: Told,
     ) {
-        let action = &self.ground.project.graph[id];
-        self.exports.insert(id, check::exports(action, outputs, checked));
+        self.up_to_date.insert(id, check::up_to_date(self.ground, id, outputs, checked));
         if !matches!(status, Status::Fresh) {
             self.states.release(&checked.fingerprint.key);
         }
@@ -488,9 +510,12 @@ impl<'a, 'r> Owner<'a, 'r> {
         }
     }
 
+    /// Tells each message once, however many actions meet with it.
     fn warn(&mut self, messages: Vec<String>) {
         for message in messages {
-            (self.report)(Event::Warning { message });
+            if self.warned.insert(message.clone()) {
+                (self.report)(Event::Warning { message });
+            }
         }
     }
 }

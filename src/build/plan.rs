@@ -1,5 +1,6 @@
 //! What an invocation wants of the graph, and what is urgent. Pure.
 
+use super::states;
 use crate::action::ActionId;
 use crate::graph::Graph;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ pub(crate) fn closure(graph: &Graph, wanted: &[ActionId]) -> Vec<ActionId> {
     while let Some(id) = rest.pop() {
         if planned.insert(id) {
             rest.extend(graph[id].needs.iter().map(|need| need.action));
+            rest.extend(states::twin(graph, id));
         }
     }
     planned.into_iter().collect()

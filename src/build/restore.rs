@@ -1,6 +1,7 @@
 //! Restores one action from a store.
 
 use super::check::{Checked, environment};
+use super::run::ours;
 use super::{Ground, now_ms};
 use crate::action::ActionId;
 use crate::error::Error;
@@ -8,7 +9,7 @@ use crate::event::Failure;
 use crate::outputs::{self, RestoreError};
 use crate::reason::DirtyReason;
 use crate::result::ActionResult;
-use crate::state::records::{Forgotten, Record};
+use crate::state::records::{Forgotten, Record, Why};
 use crate::store::Store;
 use std::fs;
 use std::path::Path;
@@ -48,13 +49,17 @@ pub(crate) fn restore(
     if let Err(message) = fetch_log(result, store, &roots.staging, &log) {
         return Outcome::Missed(message);
     }
-    let record = ground.records.get(&name).and_then(Result::ok);
-    let known = record.as_ref().map_or(&[][..], |record| &record.result.outputs);
-    let mut commit = || ground.records.forget(&name, Forgotten::Begun);
+    let known = ours(ground.records.get(&name));
+    let mut commit = || {
+        // Either set may be there if this does not come to its end.
+        let left = known.iter().chain(&result.outputs).cloned().collect();
+        let forgotten = Forgotten { why: Why::Begun, key: checked.fingerprint.key, left };
+        ground.records.forget(&name, forgotten)
+    };
     let restored = outputs::restore(
         &action.outputs,
         &result.outputs,
-        known,
+        &known,
         &roots,
         ground.index,
         store,

@@ -1,23 +1,24 @@
 //! Runs one action: clears its outputs, runs the command, captures what it left, and looks at the inputs again.
 
-use super::check::{Checked, Verdict, environment, find_now};
-use super::{Edges, Ground, command, now_ms, restore};
+use super::check::{Checked, Verdict, environment};
+use super::{Edges, Ground, command, now_ms, recheck, restore};
 use crate::action::ActionId;
-use crate::content::Output;
+use crate::content::{Content, Output};
 use crate::error::{Error, Result};
 use crate::event::Failure;
 use crate::execute::{Ending, Finish};
-use crate::inputs;
+use crate::index::Index;
 use crate::outputs::{self, CaptureError, Captured, Displaced, Present, Roots, Unfit};
 use crate::path::{Base, OutputPath};
 use crate::pattern::OutputPattern;
 use crate::result::ActionResult;
-use crate::state::records::{Forgotten, Record};
+use crate::stat::Kind;
+use crate::state::records::{Forgotten, Known, Record, Why};
 use crate::step::Run;
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::slice;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How a run came out.
@@ -50,8 +51,8 @@ struct Attempt<'a> {
     checked: &'a Checked,
     what: &'a Run,
     roots: Roots,
-    /// What is remembered of the last time.
-    record: Option<Arc<Record>>,
+    /// What of the outputs was made by us: nothing else in the tree may be deleted.
+    ours: Vec<Output>,
 }
 
 /// Runs an action that was found stale.
@@ -63,9 +64,9 @@ pub(crate) fn run(
     what: &Run,
 ) -> Outcome {
     let name = ground.project.graph[id].name.to_string();
-    let record = ground.records.get(&name).and_then(std::result::Result::ok);
+    let ours = ours(ground.records.get(&name));
     let roots = ground.project.roots(id);
-    let attempt = Attempt { ground, edges, id, name, checked, what, roots, record };
+    let mut attempt = Attempt { ground, edges, id, name, checked, what, roots, ours };
     let mut outcome = Outcome {
         ending: RunEnding::Stopped,
         duration: Duration::ZERO,
@@ -82,9 +83,9 @@ pub(crate) fn run(
 }
 
 impl Attempt<'_> {
-    fn run(&self, outcome: &mut Outcome) -> Result<RunEnding> {
-        let before = standing(self.ground, self.id, self.known(), &self.roots)?;
-        self.ground.records.forget(&self.name, Forgotten::Begun)?;
+    fn run(&mut self, outcome: &mut Outcome) -> Result<RunEnding> {
+        let before = standing(self.ground, self.id, &self.ours, &self.roots)?;
+        self.forget(Why::Begun)?;
         let finish = match self.run_command(outcome)? {
             Ok(finish) => finish,
             Err(ending) => return Ok(ending),
@@ -98,6 +99,7 @@ impl Attempt<'_> {
         let captured = match captured {
             Ok(captured) => captured,
             Err(CaptureError::Unfit(unfit)) => {
+                self.claim_what_is_left()?;
                 let messages = unfit.iter().map(unfit_message).collect();
                 return Ok(RunEnding::Failed(Failure::Outputs(messages)));
             }
@@ -118,7 +120,9 @@ impl Attempt<'_> {
         if let Some(message) = disturbance(ground, id, checked)? {
             outcome.warnings.push(message);
             restore::note_fingerprint(ground, id, checked)?;
-            ground.records.forget(&self.name, Forgotten::Disturbed)?;
+            let left = captured.outputs.clone();
+            let forgotten = Forgotten { why: Why::Disturbed, key: checked.fingerprint.key, left };
+            ground.records.forget(&self.name, forgotten)?;
             return Ok(RunEnding::Done(captured.outputs));
         }
         save_result(ground, checked, &captured, &result, outcome);
@@ -133,12 +137,18 @@ impl Attempt<'_> {
     }
 
     /// Runs the command, again after a failure as often as is declared, each time from cleared outputs.
-    fn run_command(&self, outcome: &mut Outcome) -> Result<std::result::Result<Finish, RunEnding>> {
+    fn run_command(
+        &mut self,
+        outcome: &mut Outcome,
+    ) -> Result<std::result::Result<Finish, RunEnding>> {
         let action = &self.ground.project.graph[self.id];
         let command = command::command(self.ground, self.id, self.what, &self.checked.setting);
         for tries_left in (0..=action.retries).rev() {
             self.clear(outcome)?;
             let finish = self.edges.executor.run(&command, self.edges.stop)?;
+            if finish.ending != Ending::Exited(0) {
+                self.claim_what_is_left()?;
+            }
             outcome.duration = finish.duration;
             outcome.printed = finish.log_size > 0;
             match finish.ending {
@@ -157,19 +167,37 @@ impl Attempt<'_> {
 
     fn clear(&self, outcome: &mut Outcome) -> Result<()> {
         let patterns = &self.ground.project.graph[self.id].outputs;
-        let displaced = outputs::clear(patterns, self.known(), &self.roots, self.ground.index)?;
+        let displaced = outputs::clear(patterns, &self.ours, &self.roots, self.ground.index)?;
         outcome.warnings.extend(displaced.iter().map(displaced_message));
-        make_room(patterns, &self.roots)
-    }
-
-    /// What the last time left.
-    fn known(&self) -> &[Output] {
-        self.record.as_ref().map_or(&[], |record| &record.result.outputs)
+        make_room(patterns, &self.roots)?;
+        command::link_cells(self.ground.project, self.id)
     }
 
     fn note_failure(&self) -> Result<()> {
         restore::note_fingerprint(self.ground, self.id, self.checked)?;
-        self.ground.records.forget(&self.name, Forgotten::Failed)
+        self.forget(Why::Failed)
+    }
+
+    fn forget(&self, why: Why) -> Result<()> {
+        let forgotten =
+            Forgotten { why, key: self.checked.fingerprint.key, left: self.ours.clone() };
+        self.ground.records.forget(&self.name, forgotten)
+    }
+
+    /// After a run everything among the outputs is ours, since they were cleared before it.
+    fn claim_what_is_left(&mut self) -> Result<()> {
+        let patterns = &self.ground.project.graph[self.id].outputs;
+        self.ours = left_now(patterns, &self.roots, self.ground.index)?;
+        Ok(())
+    }
+}
+
+/// What of an action's outputs was made by us, by what is known of it.
+pub(crate) fn ours(known: Option<Known>) -> Vec<Output> {
+    match known {
+        Some(Ok(record)) => record.result.outputs.clone(),
+        Some(Err(forgotten)) => forgotten.left.clone(),
+        None => Vec::new(),
     }
 }
 
@@ -240,13 +268,10 @@ fn result_of(
     }
 }
 
-/// What is to be told if an input changed while the command ran: its result belongs to no fingerprint.
+/// What is to be told if anything that the key was made of changed while the command ran: its result belongs to no key.
 fn disturbance(ground: &Ground<'_>, id: ActionId, checked: &Checked) -> Result<Option<String>> {
     let name = &ground.project.graph[id].name;
-    let changed = match find_now(ground, id) {
-        Ok(now) => inputs::changed(&checked.found.files, &now.files),
-        Err(_) => checked.found.files.first().map(|found| found.path.clone()).into_iter().collect(),
-    };
+    let changed = recheck::changed(ground, id, checked)?;
     let Some(first) = changed.first() else { return Ok(None) };
     let more = match changed.len() - 1 {
         0 => String::new(),
@@ -255,6 +280,32 @@ fn disturbance(ground: &Ground<'_>, id: ActionId, checked: &Checked) -> Result<O
     Ok(Some(format!(
         "`{first}`{more} changed while `{name}` ran: its result is not kept, and it will run again"
     )))
+}
+
+/// Everything that stands where the outputs are, after a run of ours began with none of it there.
+fn left_now(patterns: &[OutputPattern], roots: &Roots, index: &Index) -> Result<Vec<Output>> {
+    let mut left = Vec::new();
+    for Present { path, stat } in outputs::present(patterns, roots)? {
+        let at = roots.path(&path);
+        let content = match stat.kind {
+            Kind::File => Content::File {
+                digest: index.digest(&at, &stat)?,
+                executable: stat.is_executable(),
+            },
+            Kind::Directory => Content::EmptyDirectory,
+            Kind::Link | Kind::Special(_) => {
+                match fs::read_link(&at).map(PathBuf::into_os_string) {
+                    Ok(target) => {
+                        let Ok(target) = target.into_string() else { continue };
+                        Content::Link { target, pointee: None }
+                    }
+                    Err(_) => continue,
+                }
+            }
+        };
+        left.push(Output { path, content });
+    }
+    Ok(left)
 }
 
 fn save_result(

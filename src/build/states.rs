@@ -6,6 +6,7 @@
 use crate::action::ActionId;
 use crate::digest::Key;
 use crate::graph::Graph;
+use crate::path::Base;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -46,6 +47,16 @@ pub(crate) struct States {
     unfinished: usize,
 }
 
+/// The action whose outputs in the tree are those of `id` as well, if there is one: two cells of a matrix that come out the same. Only
+/// one of the two is ever checked, restored or run.
+pub(crate) fn twin(graph: &Graph, id: ActionId) -> Option<ActionId> {
+    let outputs = &graph[id].outputs;
+    let shares =
+        !outputs.is_empty() && outputs.iter().all(|pattern| pattern.literal().base == Base::Tree);
+    let twin = graph.twin(id);
+    (shares && twin != id).then_some(twin)
+}
+
 impl States {
     pub(crate) fn new(
         graph: &Graph,
@@ -63,8 +74,8 @@ impl States {
             unfinished: planned.len(),
         };
         for &id in planned {
-            let needs: BTreeSet<ActionId> =
-                graph[id].needs.iter().map(|need| need.action).collect();
+            let needs = graph[id].needs.iter().map(|need| need.action);
+            let needs: BTreeSet<ActionId> = needs.chain(twin(graph, id)).collect();
             needs.iter().for_each(|need| states.dependents.entry(*need).or_default().push(id));
             states.left.insert(id, needs.len());
             if needs.is_empty() {

@@ -9,6 +9,7 @@
 //! | `logs/NAME.log` | what an action last printed | while it runs |
 //! | `history` | one line for each action that was not fresh | behind the others, at the end of a build |
 //! | `out/PACKAGE/STEP` | `{out}` | by the steps |
+//! | `cells/NAME` | links to the output directories of needs with a matrix | before an action that needs several runs |
 //! | `displaced/` | files that stood among the outputs and that no run of ours had made | when they are in the way |
 //! | `tmp/` | staging | emptied at the start of a build |
 
@@ -19,7 +20,8 @@ pub mod records;
 use crate::action::ActionName;
 use crate::digest::Hash;
 use crate::error::{Error, Result};
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -65,6 +67,11 @@ impl State {
         self.dir.join("tmp")
     }
 
+    /// Where an action with a need that stands for several actions finds their output directories, by links: exactly those it needs.
+    pub fn cells(&self, action: &ActionName) -> PathBuf {
+        self.dir.join("cells").join(file_name(action, ""))
+    }
+
     /// What an action last printed.
     pub fn log(&self, action: &ActionName) -> PathBuf {
         self.dir.join("logs").join(file_name(action, ".log"))
@@ -78,7 +85,7 @@ impl State {
     /// Makes the directories that a build writes to, and marks the state as a cache that backups may leave out.
     pub fn create(&self) -> Result<()> {
         for dir in [self.dir.join("logs"), self.dir.join("fingerprints")] {
-            fs::create_dir_all(&dir)
+            create_private(&dir)
                 .map_err(|error| Error::io("cannot create the directory", &dir, error))?;
         }
         let tag = self.dir.join("CACHEDIR.TAG");
@@ -88,6 +95,14 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// Creates a directory that only the user can read: logs and fingerprints may hold what is nobody else's business.
+fn create_private(dir: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(dir)
 }
 
 /// The content of a tag by which backup programs know a cache, after <https://bford.info/cachedir/>.

@@ -3,19 +3,19 @@
 //! # The file
 //!
 //! A header line `granular-records 1`, then entries: `remember "ACTION" LENGTH HASH`, followed by LENGTH bytes with that hash,
-//! or `forget "ACTION" WHY`. The last entry of an action counts. Reading stops at the first entry that is not whole: a crash
+//! or `forget "ACTION" WHY LENGTH HASH` likewise. The last entry of an action counts. Reading stops at the first entry that is not whole: a crash
 //! can only tear the end, and what is lost costs time. A record that should have been forgotten does no harm either, since
 //! `fresh` is said only when the outputs on disk are the recorded ones at that moment. One process writes at a time (see
 //! [`super::lock`]); who reads meanwhile sees a whole prefix.
 
 use crate::canon::{self, Fields};
+use crate::content::Output;
 use crate::digest::{Hash, Key};
 use crate::error::{Error, Result};
 use crate::format;
 use crate::reason::DirtyReason;
 use crate::result::ActionResult;
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -36,14 +36,25 @@ pub struct Record {
     pub reasons: Vec<DirtyReason>,
 }
 
-/// Why nothing is remembered of an action.
+/// What is known of an action that is not up to date.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Forgotten {
+    /// Why it is not.
+    pub why: Why,
+    /// The key it was tried with.
+    pub key: Key,
+    /// What of its outputs was made by us and may still be there: it may be deleted, which nothing else in the tree may.
+    pub left: Vec<Output>,
+}
+
+/// Why an action is not up to date.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Forgotten {
+pub enum Why {
     /// It is being run or restored; if it stands so in the file, that did not come to its end.
     Begun,
     /// Its run failed.
     Failed,
-    /// Its inputs changed while it ran.
+    /// What it reads changed while it ran.
     Disturbed,
 }
 
@@ -69,8 +80,11 @@ struct Journal {
 struct Entry {
     /// The entry as it stands in the file.
     bytes: Vec<u8>,
-    state: std::result::Result<Arc<Record>, Forgotten>,
+    state: Known,
 }
+
+/// What is remembered of an action, or why nothing is.
+pub type Known = std::result::Result<Arc<Record>, Arc<Forgotten>>;
 
 impl Records {
     /// The records kept at `path`. None that can be read are no records.
@@ -82,7 +96,7 @@ impl Records {
     }
 
     /// What is remembered of `action`, or why nothing is; `None` if it was never heard of.
-    pub fn get(&self, action: &str) -> Option<std::result::Result<Arc<Record>, Forgotten>> {
+    pub fn get(&self, action: &str) -> Option<Known> {
         self.journal().entries.get(action).map(|entry| entry.state.clone())
     }
 
@@ -93,20 +107,18 @@ impl Records {
 
     /// Remembers `record` of `action`.
     pub fn remember(&self, action: &str, record: Record) -> Result<()> {
-        let body = write_record(&record);
-        let mut line = String::from("remember");
-        canon::quote(&mut line, action);
-        let _ = writeln!(line, " {} {}", body.len(), Hash::of(body.as_bytes()));
-        line.push_str(&body);
-        self.append(action, Entry { bytes: line.into_bytes(), state: Ok(Arc::new(record)) })
+        let head = entry_head("remember", action);
+        self.append(
+            action,
+            Entry { bytes: entry(head, &write_record(&record)), state: Ok(Arc::new(record)) },
+        )
     }
 
     /// Forgets what is remembered of `action`.
-    pub fn forget(&self, action: &str, why: Forgotten) -> Result<()> {
-        let mut line = String::from("forget");
-        canon::quote(&mut line, action);
-        let _ = writeln!(line, " {}", why.word());
-        self.append(action, Entry { bytes: line.into_bytes(), state: Err(why) })
+    pub fn forget(&self, action: &str, forgotten: Forgotten) -> Result<()> {
+        let head = format!("{} {}", entry_head("forget", action), forgotten.why.word());
+        let bytes = entry(head, &write_forgotten(&forgotten));
+        self.append(action, Entry { bytes, state: Err(Arc::new(forgotten)) })
     }
 
     /// Drops everything about actions for which `keep` is false.
@@ -183,27 +195,59 @@ impl Journal {
     }
 }
 
+fn entry_head(tag: &str, action: &str) -> String {
+    let mut head = tag.to_owned();
+    canon::quote(&mut head, action);
+    head
+}
+
+fn entry(head: String, body: &str) -> Vec<u8> {
+    format!("{head} {} {}\n{body}", body.len(), Hash::of(body.as_bytes())).into_bytes()
+}
+
 /// The entry at the start of `bytes`; `None` if it is not whole.
 fn read_entry(bytes: &[u8]) -> Option<(String, Entry)> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let mut fields = Fields::new(std::str::from_utf8(&bytes[..end]).ok()?);
     let tag = fields.word()?;
     let action = fields.text()?;
-    let (length, state) = match tag {
-        "forget" => (0, Err(Forgotten::from_word(fields.word()?)?)),
-        "remember" => {
-            let length: usize = fields.number()?;
-            let hash = Hash::parse(fields.word()?)?;
-            let body = bytes.get(end + 1..)?.get(..length)?;
-            if Hash::of(body) != hash {
-                return None;
-            }
-            (length, Ok(Arc::new(read_record(std::str::from_utf8(body).ok()?)?)))
-        }
+    let why = match tag {
+        "remember" => None,
+        "forget" => Some(Why::from_word(fields.word()?)?),
         _ => return None,
     };
+    let length: usize = fields.number()?;
+    let hash = Hash::parse(fields.word()?)?;
+    let body = bytes.get(end + 1..)?.get(..length)?;
+    if Hash::of(body) != hash || !fields.is_done() {
+        return None;
+    }
+    let body = std::str::from_utf8(body).ok()?;
+    let state = match why {
+        None => Ok(Arc::new(read_record(body)?)),
+        Some(why) => Err(Arc::new(read_forgotten(why, body)?)),
+    };
     let bytes = bytes.get(..end + 1 + length)?.to_vec();
-    fields.is_done().then_some((action, Entry { bytes, state }))
+    Some((action, Entry { bytes, state }))
+}
+
+fn write_forgotten(forgotten: &Forgotten) -> String {
+    let mut text = format!("key {}\n", forgotten.key);
+    for output in &forgotten.left {
+        text.push_str(&output.to_line());
+        text.push('\n');
+    }
+    text
+}
+
+fn read_forgotten(why: Why, text: &str) -> Option<Forgotten> {
+    let (key, outputs) = text.strip_prefix("key ")?.split_once('\n')?;
+    let output = |line| {
+        let mut fields = Fields::new(line);
+        (fields.word()? == "output").then(|| Output::read(&mut fields))?
+    };
+    let left = outputs.lines().map(output).collect::<Option<_>>()?;
+    Some(Forgotten { why, key: Key(Hash::parse(key)?), left })
 }
 
 fn write_record(record: &Record) -> String {
@@ -242,7 +286,7 @@ fn read_record(text: &str) -> Option<Record> {
     Some(Record { key, result, source, at_ms: at_ms?, reasons })
 }
 
-impl Forgotten {
+impl Why {
     fn word(self) -> &'static str {
         match self {
             Self::Begun => "begun",
@@ -259,7 +303,7 @@ impl Forgotten {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::{Content, Output};
+    use crate::content::Content;
     use crate::digest::Digest;
     use crate::path::{Base, OutputPath, RelPath};
     use crate::testing::TempDir;
@@ -293,12 +337,14 @@ mod tests {
         let records = Records::open(&path);
         records.remember("#api", record(1)).unwrap();
         records.remember("#web", record(2)).unwrap();
-        records.forget("#web", Forgotten::Failed).unwrap();
+        let left = record(2).result.outputs;
+        let forgotten = Forgotten { why: Why::Failed, key: record(2).key, left };
+        records.forget("#web", forgotten.clone()).unwrap();
         records.remember("#api", record(3)).unwrap();
 
         let records = Records::open(&path);
         assert_eq!(*records.get("#api").unwrap().unwrap(), record(3));
-        assert_eq!(records.get("#web").unwrap(), Err(Forgotten::Failed));
+        assert_eq!(*records.get("#web").unwrap().unwrap_err(), forgotten);
         assert_eq!(records.get("#other"), None);
     }
 

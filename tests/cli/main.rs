@@ -19,4 +19,5 @@ mod output;
 mod parallel;
 mod project;
 mod restore;
+mod soundness;
 mod store;

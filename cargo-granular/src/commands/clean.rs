@@ -1,5 +1,6 @@
 //! `clean`: remove what steps have left in this checkout.
 
+use super::build::listen;
 use super::{lines, look_at};
 use crate::cli::{Clean, MessageFormat};
 use crate::exit::Exit;
@@ -8,6 +9,7 @@ use crate::session::Session;
 use crate::trouble::Result;
 use crate::wording;
 use granular::clean::{self, Cleaned};
+use granular::execute::Stop;
 use serde_json::{Value, json};
 
 /// Removes what the named steps have left, or what all of them have, with the rest of this checkout's state.
@@ -17,7 +19,18 @@ pub(super) fn run(session: &Session, asked: &Clean) -> Result<Exit> {
     let packages = &asked.packages;
     let everything =
         asked.steps.is_empty() && packages.package.is_empty() && packages.exclude.is_empty();
-    let cleaned = clean::clean(&opened.project, &actions, everything, asked.dry_run)?;
+    let cleaned = match asked.dry_run {
+        true => clean::preview(&opened.project, &actions)?,
+        false => {
+            let stop = Stop::default();
+            listen(&stop)?;
+            let mut waiting = |process| session.shell.tell(&wording::waiting(process));
+            match clean::clean(&opened.project, &actions, everything, &stop, &mut waiting)? {
+                Some(cleaned) => cleaned,
+                None => return Ok(Exit::Interrupted),
+            }
+        }
+    };
     for displaced in &cleaned.displaced {
         let to = displaced.to.display();
         session

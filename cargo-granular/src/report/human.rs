@@ -36,7 +36,9 @@ impl Human {
     /// Whole lines on what happened; empty where that is not worth one.
     pub(crate) fn event(&mut self, event: &Event) -> String {
         match event {
-            Event::Waiting { process } if self.tells(Verbosity::Normal) => waiting(*process),
+            Event::Waiting { process } if self.tells(Verbosity::Normal) => {
+                wording::waiting(*process)
+            }
             Event::Warning { message } if self.tells(Verbosity::Normal) => {
                 wording::warning(&wording::one_line(message))
             }
@@ -197,12 +199,6 @@ fn shown(path: &Path) -> String {
 
 fn name(action: &ActionName) -> String {
     wording::one_line(&action.to_string())
-}
-
-fn waiting(process: Option<u32>) -> String {
-    let process = process.map(|id| format!(" (process {id})")).unwrap_or_default();
-    let message = format!("waiting for another build in this checkout{process}");
-    wording::status("Blocking", style::TRANSIENT, &message)
 }
 
 fn restored(finished: &Finished, bytes: u64, source: &str) -> String {
