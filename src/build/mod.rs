@@ -18,7 +18,7 @@ use crate::action::ActionId;
 use crate::error::{Error, Result};
 use crate::event::{Event, Summary};
 use crate::execute::slots::Jobserver;
-use crate::execute::{Executor, Stop};
+use crate::execute::{Executor, Stop, remains};
 use crate::index::Index;
 use crate::inputs::{FoundInputs, Hidden};
 use crate::mistake::Mistake;
@@ -140,6 +140,7 @@ pub(crate) fn build_held(
 
     let index = Index::open(&state.index());
     let records = Records::open(&state.records());
+    end_remains(&records, state, report);
     let ground = Ground {
         project,
         store: edges.store,
@@ -157,6 +158,22 @@ pub(crate) fn build_held(
     }
     summary.duration = began.elapsed();
     Ok(summary)
+}
+
+/// Ends what a killed build has left running: its steps would write into the outputs of this one. The lock is held, so nobody else can
+/// rightly run a step of this checkout.
+fn end_remains(records: &Records, state: &State, report: &mut dyn FnMut(Event)) {
+    if !records.has_begun() {
+        return;
+    }
+    let names = remains::kill(command::STATE, state.dir().as_os_str());
+    if !names.is_empty() {
+        let names = names.join(", ");
+        let message = format!(
+            "an earlier build was killed and left processes running, which were killed: {names}"
+        );
+        report(Event::Warning { message });
+    }
 }
 
 /// Takes away what an earlier build left in staging when it was killed. The lock is held: nobody else works there.

@@ -44,6 +44,8 @@ pub(crate) struct States {
     queued: BTreeSet<(Reverse<Duration>, ActionId)>,
     /// The keys that are being restored or run, and who waits for them.
     in_flight: HashMap<Key, Vec<ActionId>>,
+    /// Who is parked behind an action that is checked again: one at a time, since all may have become the same by then.
+    behind: HashMap<ActionId, Vec<ActionId>>,
     unfinished: usize,
 }
 
@@ -71,6 +73,7 @@ impl States {
             ready: BTreeSet::new(),
             queued: BTreeSet::new(),
             in_flight: HashMap::new(),
+            behind: HashMap::new(),
             unfinished: planned.len(),
         };
         for &id in planned {
@@ -96,7 +99,11 @@ impl States {
         match to {
             State::Ready => drop(self.ready.insert(place)),
             State::Queued => drop(self.queued.insert(place)),
-            State::Done => self.unfinished -= 1,
+            State::Done => {
+                self.unfinished -= 1;
+                let behind = self.behind.remove(&id).unwrap_or_default();
+                self.wake(behind);
+            }
             _ => {}
         }
     }
@@ -135,21 +142,31 @@ impl States {
 
     /// Claims `key` for `id`. If another action has it, `id` is parked until that one is done.
     pub(crate) fn claim(&mut self, key: Key, id: ActionId) -> bool {
+        let behind = self.behind.remove(&id).unwrap_or_default();
         if let Some(parked) = self.in_flight.get_mut(&key) {
             parked.push(id);
+            parked.extend(behind);
             self.set(id, State::Parked);
             return false;
         }
-        self.in_flight.insert(key, Vec::new());
+        self.in_flight.insert(key, behind);
         true
     }
 
-    /// Gives `key` back: whoever waited for it is checked again.
+    /// Gives `key` back: the first who waits for it is checked again, the others behind it.
     pub(crate) fn release(&mut self, key: &Key) {
-        for id in self.in_flight.remove(key).unwrap_or_default() {
-            if self.get(id) == Some(State::Parked) {
-                self.set(id, State::Ready);
-            }
+        let parked = self.in_flight.remove(key).unwrap_or_default();
+        self.wake(parked);
+    }
+
+    fn wake(&mut self, parked: Vec<ActionId>) {
+        let mut parked =
+            parked.into_iter().filter(|id| self.states.get(id) == Some(&State::Parked));
+        let Some(first) = parked.next() else { return };
+        let behind: Vec<_> = parked.collect();
+        self.set(first, State::Ready);
+        if !behind.is_empty() {
+            self.behind.insert(first, behind);
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod child;
 #[cfg(not(unix))]
 mod elsewhere;
+pub(crate) mod remains;
 pub mod slots;
 #[cfg(unix)]
 mod tree;

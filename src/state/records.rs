@@ -100,6 +100,13 @@ impl Records {
         self.journal().entries.get(action).map(|entry| entry.state.clone())
     }
 
+    /// Whether some action was begun and did not come to its end: the build that did was killed, or goes on.
+    pub fn has_begun(&self) -> bool {
+        let begun =
+            |entry: &Entry| matches!(&entry.state, Err(forgotten) if forgotten.why == Why::Begun);
+        self.journal().entries.values().any(begun)
+    }
+
     /// The names of all actions that something is known of.
     pub fn actions(&self) -> Vec<String> {
         self.journal().entries.keys().cloned().collect()

@@ -245,3 +245,23 @@ fn many_sets_of_sets_stay_cheap() {
     p.granular("build").success();
     assert!(began.elapsed() < Duration::from_secs(10), "2^30 ways lead to the one file");
 }
+
+#[test]
+fn what_a_killed_build_left_running_does_not_write_into_the_next() {
+    let p = project(&step(
+        "slow",
+        "word=$(cat src); touch started; sleep 0.6; echo $word > {out}/x",
+        "inputs = [\"src\"]\noutputs = [\"{out}/x\"]",
+    ));
+    p.write("src", "1\n");
+    let mut killed = p.command("build").command.spawn().unwrap();
+    wait_for(&p, "started");
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    p.write("src", "2\n");
+    let run = p.granular("build").success();
+    assert!(run.stderr().contains("left processes running"), "{run}");
+    assert_eq!(p.read_out("slow/x"), "2\n");
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(p.read_out("slow/x"), "2\n");
+}
