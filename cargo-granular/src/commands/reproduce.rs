@@ -9,7 +9,7 @@ use crate::quantity;
 use crate::report::json;
 use crate::report::{Reporter as _, Reporters};
 use crate::session::{Opened, Session};
-use crate::trouble::Result;
+use crate::trouble::{Result, Trouble};
 use crate::wording;
 use granular::action::{ActionId, ActionName};
 use granular::build::Edges;
@@ -29,6 +29,11 @@ pub(super) fn run(session: &Session, asked: &Reproduce) -> Result<Exit> {
     let opened = session.open()?;
     let wanted =
         select(session, &opened, &asked.packages, std::slice::from_ref(&asked.step), false)?;
+    let runs = |id: &ActionId| opened.project.graph[*id].run.is_some();
+    if let Some(set) = wanted.iter().find(|id| !runs(id)) {
+        let name = &opened.project.graph[*set].name;
+        return Err(Trouble::usage(format!("`{name}` is a set of files: there is nothing to run")));
+    }
     let cache = cache::open(session, &opened.project.config.settings)?;
     let stop = Stop::default();
     let edges = Edges {
