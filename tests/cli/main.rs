@@ -20,3 +20,4 @@ mod parallel;
 mod project;
 mod restore;
 mod store;
+mod traces;
