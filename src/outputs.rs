@@ -6,11 +6,13 @@
 mod capture;
 mod clear;
 mod place;
+mod prune;
 mod restore;
 mod scan;
 
 pub use capture::{CaptureError, Captured, capture};
 pub use clear::{Displaced, clear};
+pub use prune::prune_out;
 pub use restore::{RestoreError, Restored, restore};
 
 use crate::content::{Content, Output};

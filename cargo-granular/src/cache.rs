@@ -40,6 +40,12 @@ pub(crate) fn open(session: &Session, settings: &Settings) -> Result<Option<Cach
     Ok(Some(Cache { store: LocalStore::open(&dir), dir, max_size }))
 }
 
+/// The same to look at only: nothing in it is changed, not even when something was last used.
+pub(crate) fn open_to_look(session: &Session, settings: &Settings) -> Result<Option<Cache>> {
+    let cache = open(session, settings)?;
+    Ok(cache.map(|cache| Cache { store: cache.store.without_traces(), ..cache }))
+}
+
 /// The same where nothing can be done without a cache.
 pub(crate) fn needed(session: &Session) -> Result<Cache> {
     open(session, &session.settings()?)?.ok_or_else(|| Trouble::Environment {

@@ -340,7 +340,10 @@ impl Staged {
         let mut staged = Self(paths.collect());
         let blobs = staged.make_links(&made).map_err(trouble)?;
         if !blobs.is_empty() {
-            store.fetch(&blobs).map_err(RestoreError::Store)?;
+            store.fetch(&blobs).map_err(|error| match error {
+                StoreError::Destination(error) => RestoreError::Io(error),
+                error => RestoreError::Store(error),
+            })?;
         }
         let mode = mode_of_new(&roots.staging).map_err(trouble)?;
         for (place, content) in made {

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::path::{Base, OutputPath, RelPath};
 use crate::pattern::OutputPattern;
 use crate::stat::{Kind, Stat};
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -110,21 +111,27 @@ fn outermost(patterns: &[OutputPattern]) -> Vec<&OutputPath> {
     let mut literals: Vec<&OutputPath> = patterns.iter().map(OutputPattern::literal).collect();
     literals.sort();
     literals.dedup();
-    let all = literals.clone();
-    let is_below = |path: &OutputPath, other: &OutputPath| {
-        path != other && path.base == other.base && path.path.is_within(&other.path)
-    };
-    literals.retain(|path| !all.iter().any(|other| is_below(path, other)));
+    let all: HashSet<_> = literals.iter().map(|path| (path.base, path.path.as_str())).collect();
+    literals.retain(|path| !above(path).any(|dir| all.contains(&dir)));
     literals
 }
 
+/// The directories above a path, up to its root.
+fn above(path: &OutputPath) -> impl Iterator<Item = (Base, &str)> {
+    let text = path.path.as_str();
+    let root = (!text.is_empty()).then_some("");
+    let dirs = text.rmatch_indices('/').map(|(end, _)| text.get(..end).unwrap_or_default());
+    dirs.chain(root).map(|dir| (path.base, dir))
+}
+
 /// Something that a walk came to.
-struct Found {
-    path: OutputPath,
-    name: OsString,
-    stat: Stat,
+pub(super) struct Found {
+    pub(super) path: OutputPath,
+    /// Its name as the file system has it.
+    pub(super) name: OsString,
+    pub(super) stat: Stat,
     /// Whether a directory above it is owned, and it with it.
-    owned: bool,
+    pub(super) owned: bool,
 }
 
 impl Scan {
@@ -159,7 +166,8 @@ impl Scan {
     }
 }
 
-fn list(dir: &Found, roots: &Roots, found: &mut Vec<Found>) -> Result<()> {
+/// Adds what is in a directory to what is found.
+pub(super) fn list(dir: &Found, roots: &Roots, found: &mut Vec<Found>) -> Result<()> {
     let path = roots.path(&dir.path);
     let trouble = |source| Error::io("cannot list the directory", &path, source);
     let listed = match fs::read_dir(&path) {

@@ -1081,3 +1081,154 @@ fn an_empty_result_takes_everything_away() {
     world.try_restore(&[], &known).unwrap();
     assert!(!world.roots.tree.join("dist").exists());
 }
+
+impl World {
+    fn prune_out(&self) -> Vec<String> {
+        let pruned = prune_out(&self.patterns, &self.roots).unwrap();
+        pruned.iter().map(ToString::to_string).collect()
+    }
+
+    /// What is below `{out}`, without its own path.
+    fn in_out(&self) -> Vec<String> {
+        let out = format!("{}/", self.roots.out.display());
+        let everything = self.everything();
+        everything.keys().filter_map(|path| path.strip_prefix(&out)).map(str::to_owned).collect()
+    }
+}
+
+#[test]
+fn what_no_pattern_owns_is_pruned_from_out() {
+    let world = World::new(&["{out}/bin", "{out}/lib/*.a", "dist"]);
+    for name in ["bin/deep/tool", "lib/x.a", "lib/x.o", "lib/sub/y.a", "notes", "tmp/deep/er/z"] {
+        world.write(&format!("{{out}}/{name}"), name);
+    }
+    world.dir("{out}/bin/empty");
+    world.dir("{out}/void/of/all");
+    world.write("dist/a", "a");
+    world.write("other", "not below {out}");
+    let tree =
+        |world: &World| world.everything().into_iter().filter(|(path, _)| path.contains("/tree/"));
+    let before: Vec<_> = tree(&world).collect();
+    assert_eq!(
+        world.prune_out(),
+        ["{out}/lib/sub/y.a", "{out}/lib/x.o", "{out}/notes", "{out}/tmp/deep/er/z"]
+    );
+    assert_eq!(world.in_out(), ["bin", "bin/deep", "bin/deep/tool", "bin/empty", "lib", "lib/x.a"]);
+    assert_eq!(tree(&world).collect::<Vec<_>>(), before);
+    assert!(world.prune_out().is_empty(), "nothing is left to prune");
+}
+
+#[test]
+fn pruning_leaves_what_was_captured_as_it_is() {
+    let world = World::new(&["{out}/a", "{out}/**/*.js", "dist"]);
+    for name in ["{out}/a/file", "{out}/x/y/z.js", "{out}/x/y/z.map", "dist/a"] {
+        world.write(name, name);
+    }
+    let outputs = world.capture();
+    assert_eq!(world.prune_out(), ["{out}/x/y/z.map"]);
+    assert_eq!(world.difference(&outputs), None);
+}
+
+#[test]
+fn out_that_is_owned_or_not_there_is_not_pruned() {
+    let world = World::new(&["{out}"]);
+    world.write("{out}/a/b", "b");
+    assert!(world.prune_out().is_empty());
+    assert_eq!(world.in_out(), ["a", "a/b"]);
+    let world = World::new(&["{out}/a"]);
+    fs::remove_dir_all(world.dir.join("target")).unwrap();
+    assert!(world.prune_out().is_empty());
+    assert!(!world.dir.join("target").exists());
+}
+
+#[test]
+fn pruning_empties_the_out_of_a_step_without_outputs_there() {
+    let world = World::new(&["dist"]);
+    world.write("{out}/a/b", "b");
+    assert_eq!(world.prune_out(), ["{out}/a/b"]);
+    assert!(world.in_out().is_empty());
+    assert!(world.roots.out.is_dir());
+}
+
+#[test]
+fn pruning_removes_links_and_not_what_they_lead_to() {
+    let world = World::new(&["{out}/lib/*.a"]);
+    let outside = world.dir.join("outside");
+    fs::create_dir_all(outside.join("lib")).unwrap();
+    fs::write(outside.join("precious"), "precious").unwrap();
+    fs::write(outside.join("lib/precious"), "precious").unwrap();
+    world.link("{out}/stray", outside.to_str().unwrap());
+    world.link("{out}/lib", outside.join("lib").to_str().unwrap());
+    world.link("{out}/dangling", "nowhere");
+    assert_eq!(world.prune_out(), ["{out}/dangling", "{out}/lib", "{out}/stray"]);
+    assert!(world.in_out().is_empty());
+    assert!(outside.join("precious").exists() && outside.join("lib/precious").exists());
+
+    fs::remove_dir(&world.roots.out).unwrap();
+    symlink(&outside, &world.roots.out).unwrap();
+    assert_eq!(world.prune_out(), ["{out}"]);
+    assert!(!world.roots.out.is_symlink() && outside.join("lib/precious").exists());
+}
+
+#[test]
+fn pruning_copes_with_pipes_locked_directories_and_names_that_are_not_utf8() {
+    let world = World::new(&["{out}/a"]);
+    world.write("{out}/a", "a");
+    world.write("{out}/locked/file", "file");
+    set_mode(&world.roots.out.join("locked"), 0);
+    let odd = world.roots.out.join(OsStr::from_bytes(b"odd\xff"));
+    fs::create_dir(&odd).unwrap();
+    fs::write(odd.join("file"), "").unwrap();
+    let mode = rustix::fs::Mode::RWXU;
+    let pipe = world.roots.out.join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    assert_eq!(world.prune_out(), ["{out}/locked/file", "{out}/odd\u{fffd}", "{out}/pipe"]);
+    assert_eq!(world.in_out(), ["a"]);
+}
+
+#[test]
+fn a_staging_directory_that_cannot_be_written_is_no_miss() {
+    let world = World::new(&["dist"]);
+    world.write("dist/a", "bytes");
+    let outputs = world.capture();
+    fs::remove_dir_all(world.roots.tree.join("dist")).unwrap();
+    // The store writes to a place that has gone meanwhile.
+    let gone = Gone { store: &world.store, staging: world.roots.staging.clone() };
+    let restored =
+        restore(&world.patterns, &outputs, &[], &world.roots, &world.index, &gone, &mut || Ok(()));
+    assert!(matches!(restored, Err(RestoreError::Io(_))), "{restored:?}");
+}
+
+/// A store before whose work the place for it goes away.
+struct Gone<'a> {
+    store: &'a MemoryStore,
+    staging: PathBuf,
+}
+
+impl Store for Gone<'_> {
+    fn name(&self) -> &str {
+        "gone"
+    }
+    fn result(&self, key: &Key) -> Result<Option<ActionResult>, StoreError> {
+        self.store.result(key)
+    }
+    fn fetch(&self, blobs: &[(Digest, PathBuf)]) -> Result<(), StoreError> {
+        fs::remove_dir_all(&self.staging).unwrap();
+        self.store.fetch(blobs)
+    }
+    fn save_files(&self, files: &[PathBuf]) -> Result<Vec<Digest>, StoreError> {
+        self.store.save_files(files)
+    }
+    fn save_result(&self, key: &Key, result: &ActionResult) -> Result<(), StoreError> {
+        self.store.save_result(key, result)
+    }
+}
+
+#[test]
+fn patterns_that_begin_within_each_other_list_everything_once() {
+    let world = World::new(&["dist", "dist/a", "dist/a/b/*.x", "dist-a/x", "{out}", "{out}/a"]);
+    for name in ["dist/a/b/c.x", "dist/d", "dist-a/x", "dist-a/y", "{out}/a", "{out}/b"] {
+        world.write(name, name);
+    }
+    assert_eq!(world.names(), ["dist-a/x", "dist/a/b/c.x", "dist/d", "{out}/a", "{out}/b"]);
+}

@@ -13,7 +13,7 @@
 //!     gc.lock            held by the one collection that is at work
 //! ```
 //!
-//! Nothing is made before something is saved. Directories are made with mode 0700 and files with 0600: only the user can read them.
+//! Nothing is made before something is saved, and a store [`LocalStore::without_traces`] changes nothing by being asked. Directories are made with mode 0700 and files with 0600: only the user can read them.
 //!
 //! # Atomicity
 //!
@@ -64,6 +64,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use file::CopyError;
+
 /// The time of the last use is kept to about this.
 pub const USE_GRAIN: Duration = Duration::from_secs(60 * 60);
 
@@ -81,6 +83,8 @@ const SMALL: u64 = 128 * 1024;
 pub struct LocalStore {
     /// The directory of this layout, `DIR/v1`.
     dir: PathBuf,
+    /// Whether use is noted and what is damaged is removed.
+    leaves_traces: bool,
     /// Tells this process's temporary files from those of one that has the same id in another container.
     nonce: u64,
     temporary_files: AtomicU64,
@@ -92,10 +96,17 @@ impl LocalStore {
     pub fn open(dir: &Path) -> Self {
         Self {
             dir: dir.join(format!("v{}", format::STORE_LAYOUT)),
+            leaves_traces: true,
             nonce: RandomState::new().build_hasher().finish(),
             temporary_files: AtomicU64::new(0),
             bytes_saved: AtomicU64::new(0),
         }
+    }
+
+    /// The same store to look at only: what is asked for does not count as used, and what is damaged is left where it is. For
+    /// what tells about a build without doing it. Saving is saving all the same.
+    pub fn without_traces(self) -> Self {
+        Self { leaves_traces: false, ..self }
     }
 
     /// How many bytes this store has really written so far: what was there already does not count.
@@ -134,10 +145,12 @@ impl Store for LocalStore {
         };
         match read_result(key, &file).map_err(|error| io_error("cannot read", &path, error))? {
             Ok(result) => {
-                file::mark_used(&file);
+                if self.leaves_traces {
+                    file::mark_used(&file);
+                }
                 Ok(Some(result))
             }
-            Err(how) => Err(damaged(format!("the result of {key}"), how, &path)),
+            Err(how) => Err(self.damaged(format!("the result of {key}"), how, &path)),
         }
     }
 
@@ -151,8 +164,10 @@ impl Store for LocalStore {
 
     fn save_files(&self, files: &[PathBuf]) -> Result<Vec<Digest>, StoreError> {
         let save = |path: &PathBuf, buffer: &mut Vec<u8>| {
-            self.save_file(path, buffer)
-                .map_err(|error| io_error("cannot keep a copy of", path, error))
+            self.save_file(path, buffer).map_err(|error| match error {
+                CopyError::From(error) => io_error("cannot keep a copy of", path, error),
+                CopyError::To(error) => self.unwritable(error),
+            })
         };
         // Sizes are not known yet: only the number decides.
         parallel::map(files, parallel::threads(files.len(), 0), save)
@@ -161,15 +176,15 @@ impl Store for LocalStore {
     fn save_result(&self, key: &Key, result: &ActionResult) -> Result<(), StoreError> {
         let text = result.to_text(key);
         let path = self.result_path(key);
+        if text.len() as u64 > RESULT_SIZE_MAX {
+            return Err(io_error("cannot write", &path, io::ErrorKind::FileTooLarge.into()));
+        }
         let save = || {
-            if text.len() as u64 > RESULT_SIZE_MAX {
-                return Err(io::Error::from(io::ErrorKind::FileTooLarge));
-            }
             let mut temporary = self.temporary()?;
             temporary.file.write_all(text.as_bytes())?;
             self.publish(temporary, &path, text.len() as u64)
         };
-        save().map_err(|error| io_error("cannot write", &path, error))
+        save().map_err(|error| self.unwritable(error))
     }
 }
 
@@ -191,41 +206,39 @@ impl LocalStore {
         let what = || format!("the blob {}", digest.hash);
         let metadata = blob.metadata().map_err(|error| io_error("cannot read", &path, error))?;
         if !metadata.is_file() || metadata.len() != digest.size {
-            return Err(damaged(
+            return Err(self.damaged(
                 what(),
                 format!("it has {} bytes, not {}", metadata.len(), digest.size),
                 &path,
             ));
         }
-        let trouble = |error| io_error("cannot restore to", to, error);
+        let unwritable = |error| StoreError::Destination(Error::io("cannot restore to", to, error));
         // What was there before is not ours to remove.
-        let mut new = file::create_new(to).map_err(trouble)?;
+        let mut new = file::create_new(to).map_err(unwritable)?;
         let copied = file::copy(&mut blob, &mut new, digest.size, buffer);
         if !copied.as_ref().is_ok_and(|copied| copied == digest) {
             let _ = fs::remove_file(to);
         }
-        match copied.map_err(trouble)? == *digest {
-            true => Ok(()),
-            false => Err(damaged(what(), "its bytes do not have its hash".to_owned(), &path)),
+        match copied {
+            Ok(copied) if copied == *digest => Ok(()),
+            Ok(_) => Err(self.damaged(what(), "its bytes do not have its hash".to_owned(), &path)),
+            Err(CopyError::From(error)) => Err(io_error("cannot read", &path, error)),
+            Err(CopyError::To(error)) => Err(unwritable(error)),
         }
     }
 
     /// Keeps a copy of the file and says the digest of the copy.
-    fn save_file(&self, path: &Path, buffer: &mut Vec<u8>) -> io::Result<Digest> {
-        let mut source = file::open(path)?;
-        let metadata = source.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    fn save_file(&self, path: &Path, buffer: &mut Vec<u8>) -> Result<Digest, CopyError> {
+        let (mut source, size) = file::open_regular(path).map_err(CopyError::From)?;
+        if size <= SMALL && file::read_small(&mut source, SMALL, buffer).map_err(CopyError::From)? {
+            return self.save_bytes(buffer).map_err(CopyError::To);
         }
-        if metadata.len() <= SMALL && file::read_small(&mut source, SMALL, buffer)? {
-            return self.save_bytes(buffer);
-        }
-        source.rewind()?;
-        let mut temporary = self.temporary()?;
-        let digest = file::copy(&mut source, &mut temporary.file, metadata.len(), buffer)?;
+        source.rewind().map_err(CopyError::From)?;
+        let mut temporary = self.temporary().map_err(CopyError::To)?;
+        let digest = file::copy(&mut source, &mut temporary.file, size, buffer)?;
         let blob = self.blob_path(&digest.hash);
         if !file::is_there(&blob, digest.size) {
-            self.publish(temporary, &blob, digest.size)?;
+            self.publish(temporary, &blob, digest.size).map_err(CopyError::To)?;
         }
         Ok(digest)
     }
@@ -272,6 +285,21 @@ impl LocalStore {
         Ok(())
     }
 
+    /// Takes a damaged file out of the way, as far as that can be done and may be.
+    fn damaged(&self, what: String, how: String, path: &Path) -> StoreError {
+        if self.leaves_traces {
+            let _ = fs::remove_file(path);
+        }
+        StoreError::Damaged { what, how }
+    }
+
+    /// Which file of the store it was says nothing to its user: what helps is where the store lies.
+    fn unwritable(&self, error: io::Error) -> StoreError {
+        let dir = self.dir.parent().unwrap_or(&self.dir);
+        let error = Error::io("cannot write to the cache directory", dir, error);
+        StoreError::Io(error.hint("make room there or set `cache-dir` to one that can be written"))
+    }
+
     fn make_directories(&self) -> io::Result<()> {
         file::make_private_dir(&self.dir.join("tmp"))?;
         let tag = self.dir.join("CACHEDIR.TAG");
@@ -300,12 +328,6 @@ fn read_result(key: &Key, file: &File) -> io::Result<Result<ActionResult, String
         true => Ok(Err("it is larger than any result".to_owned())),
         false => Ok(ActionResult::from_text(key, &text)),
     }
-}
-
-/// Takes a damaged file out of the way, as far as that can be done.
-fn damaged(what: String, how: String, path: &Path) -> StoreError {
-    let _ = fs::remove_file(path);
-    StoreError::Damaged { what, how }
 }
 
 fn io_error(doing: &str, path: &Path, error: io::Error) -> StoreError {

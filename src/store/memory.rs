@@ -127,5 +127,5 @@ impl Store for MemoryStore {
 
 fn write_new(to: &std::path::Path, bytes: &[u8]) -> Result<(), StoreError> {
     let write = || std::io::Write::write_all(&mut fs::File::create_new(to)?, bytes);
-    write().map_err(|source| StoreError::Io(Error::io("cannot write", to, source)))
+    write().map_err(|source| StoreError::Destination(Error::io("cannot restore to", to, source)))
 }

@@ -4,6 +4,7 @@ pub mod local;
 pub mod memory;
 
 use crate::digest::{Digest, Key};
+use crate::error::Error;
 use crate::result::ActionResult;
 use std::fmt;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ pub trait Store: Send + Sync {
     fn result(&self, key: &Key) -> Result<Option<ActionResult>, StoreError>;
 
     /// Writes each blob to a new file at its path, whose directory exists. On an error some of the files may be there: the caller removes them.
+    /// Only here an error may be [`StoreError::Destination`].
     fn fetch(&self, blobs: &[(Digest, PathBuf)]) -> Result<(), StoreError>;
 
     /// Keeps the bytes of each file and says their digests, of exactly the bytes that were kept, in the same order.
@@ -26,7 +28,7 @@ pub trait Store: Send + Sync {
     fn save_result(&self, key: &Key, result: &ActionResult) -> Result<(), StoreError>;
 }
 
-/// Why a store could not do it. None of these fails a build.
+/// Why a store could not do it. None of these fails a build, but for [`StoreError::Destination`].
 #[derive(Debug)]
 pub enum StoreError {
     /// A blob is not there.
@@ -38,8 +40,10 @@ pub enum StoreError {
         /// In what way.
         how: String,
     },
-    /// The system refused.
-    Io(crate::error::Error),
+    /// The system refused the store something. The way out, if there is one to tell, is part of the message.
+    Io(Error),
+    /// What was fetched could not be written to where the caller wants it: no fault of the store's, and no miss.
+    Destination(Error),
 }
 
 impl fmt::Display for StoreError {
@@ -47,7 +51,11 @@ impl fmt::Display for StoreError {
         match self {
             Self::Missing(digest) => write!(f, "the blob {} is not there", digest.hash),
             Self::Damaged { what, how } => write!(f, "{what} is damaged: {how}"),
-            Self::Io(error) => error.fmt(f),
+            Self::Io(error) => match error.way_out() {
+                Some(way_out) => write!(f, "{error} ({way_out})"),
+                None => error.fmt(f),
+            },
+            Self::Destination(error) => error.fmt(f),
         }
     }
 }

@@ -21,3 +21,4 @@ mod project;
 mod restore;
 mod soundness;
 mod store;
+mod traces;

@@ -798,3 +798,77 @@ fn files_that_are_none_of_the_stores_are_named_and_left_alone() {
     store.gc(GcLimit { max_size: Some(0), max_age: Some(Duration::ZERO) }, false).unwrap();
     assert!(expected.iter().all(|path| path.exists()));
 }
+
+#[test]
+fn a_store_that_is_looked_at_without_traces_changes_nothing() {
+    let scratch = Scratch::new();
+    let store = scratch.store();
+    let a = save(&store, &scratch, "a", b"bytes");
+    let b = save(&store, &scratch, "b", b"damaged in a moment");
+    save(&store, &scratch, "c", b"c");
+    fs::write(scratch.result(&key("c")), "damaged").unwrap();
+    fs::write(scratch.blob(&b.hash), "damaged in a minute").unwrap();
+    for path in scratch.stored() {
+        set_age(&scratch.0.join("cache/v1").join(path), HOUR * 48);
+    }
+    let stored = scratch.stored();
+    let look = scratch.store().without_traces();
+    assert!(look.result(&key("a")).unwrap().is_some());
+    look.fetch(&[(a, scratch.0.join("to-a"))]).unwrap();
+    assert!(matches!(look.result(&key("c")), Err(StoreError::Damaged { .. })));
+    let fetched = look.fetch(&[(b, scratch.0.join("to-b"))]);
+    assert!(matches!(fetched, Err(StoreError::Damaged { .. })));
+    assert_eq!(scratch.stored(), stored);
+    for path in stored {
+        assert!(age(&scratch.0.join("cache/v1").join(path)) > HOUR * 47);
+    }
+}
+
+#[test]
+fn trouble_with_writing_names_the_directory_and_the_way_out() {
+    let scratch = Scratch::new();
+    save(&scratch.store(), &scratch, "a", b"bytes");
+    fs::remove_dir(scratch.0.join("cache/v1/tmp")).unwrap();
+    scratch.file("cache/v1/tmp", "");
+    let store = scratch.store();
+    let large = vec![7; 1024 * 1024];
+    let troubles = [
+        store.save_files(&[scratch.file("b", "new")]).unwrap_err(),
+        store.save_files(&[scratch.file("large", large)]).unwrap_err(),
+        store.save_result(&key("b"), &result(&[])).unwrap_err(),
+    ];
+    for trouble in troubles {
+        let told = trouble.to_string().replace(&*scratch.0.to_string_lossy(), "[DIR]");
+        assert_eq!(
+            told,
+            "cannot write to the cache directory `[DIR]/cache`: Not a directory (os error 20) \
+             (make room there or set `cache-dir` to one that can be written)"
+        );
+    }
+}
+
+#[test]
+fn trouble_with_a_file_to_keep_names_the_file() {
+    let scratch = Scratch::new();
+    let trouble = scratch.store().save_files(&[scratch.0.join("gone")]).unwrap_err().to_string();
+    assert!(
+        trouble.starts_with("cannot keep a copy of `") && trouble.contains("/gone`"),
+        "{trouble}"
+    );
+}
+
+#[test]
+fn trouble_with_the_place_to_restore_to_is_none_of_the_store() {
+    let scratch = Scratch::new();
+    let memory = MemoryStore::new();
+    let local = scratch.store();
+    let stores: [&dyn Store; 2] = [&local, &memory];
+    for store in stores {
+        let digest = save(store, &scratch, "a", b"bytes");
+        for place in ["no/such/directory", "a"] {
+            let trouble = store.fetch(&[(digest, scratch.0.join(place))]).unwrap_err();
+            assert!(matches!(trouble, StoreError::Destination(_)), "{trouble}");
+            assert!(trouble.to_string().contains(place), "{trouble}");
+        }
+    }
+}

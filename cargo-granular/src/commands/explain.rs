@@ -25,7 +25,7 @@ pub(super) fn run(session: &Session, asked: &Explain) -> Result<Exit> {
     let opened = session.open()?;
     let wanted =
         select(session, &opened, &asked.packages, std::slice::from_ref(&asked.step), false)?;
-    let cache = cache::open(session, &opened.project.config.settings)?;
+    let cache = cache::open_to_look(session, &opened.project.config.settings)?;
     let store = cache.as_ref().map(|cache| &cache.store as &dyn Store);
     let edges = Edges { store, env: &session.env };
     let assessments = assess::assess(&opened.project, &wanted, false, &edges)?;

@@ -24,6 +24,16 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// Opens a regular file for reading and says its size; anything else is an error.
+pub(super) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
+    let file = open(path)?;
+    let metadata = file.metadata()?;
+    match metadata.is_file() {
+        true => Ok((file, metadata.len())),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+    }
+}
+
 /// Makes a file for a user of the store, with the modes that the user's files have. Can be read as well.
 pub(super) fn create_new(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).open(path)
@@ -47,6 +57,15 @@ pub(super) fn make_private_dir(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// Which of two files the system refused something.
+#[derive(Debug)]
+pub(super) enum CopyError {
+    /// The one that is read.
+    From(io::Error),
+    /// The one that is written.
+    To(io::Error),
+}
+
 /// Copies all of `from`, of about `size` bytes, to the empty file `to`, and says the digest of what `to` has then. Clones
 /// where the file system can, and reads the clone.
 pub(super) fn copy(
@@ -54,10 +73,10 @@ pub(super) fn copy(
     to: &mut File,
     size: u64,
     buffer: &mut Vec<u8>,
-) -> io::Result<Digest> {
+) -> Result<Digest, CopyError> {
     if size >= CLONE_FROM && clone(from, to) {
-        to.rewind()?;
-        return digest(to, size, buffer);
+        to.rewind().map_err(CopyError::To)?;
+        return digest(to, size, buffer).map_err(CopyError::To);
     }
     let mut hasher = Hasher::default();
     each_chunk(from, size, buffer, |chunk| {
@@ -73,7 +92,8 @@ pub(super) fn digest(from: &mut File, size: u64, buffer: &mut Vec<u8>) -> io::Re
     each_chunk(from, size, buffer, |chunk| {
         hasher.update(chunk);
         Ok(())
-    })?;
+    })
+    .map_err(|(CopyError::From(error) | CopyError::To(error))| error)?;
     Ok(hasher.finish())
 }
 
@@ -89,7 +109,7 @@ fn each_chunk(
     size: u64,
     buffer: &mut Vec<u8>,
     mut take: impl FnMut(&[u8]) -> io::Result<()>,
-) -> io::Result<()> {
+) -> Result<(), CopyError> {
     // For a small file a small buffer will do, with a byte to spare in which to notice its end.
     let room = usize::try_from(size).map_or(CHUNK, |size| CHUNK.min(size.saturating_add(1)));
     if buffer.len() < room {
@@ -98,9 +118,9 @@ fn each_chunk(
     loop {
         match from.read(buffer) {
             Ok(0) => return Ok(()),
-            Ok(count) => take(buffer.get(..count).unwrap_or_default())?,
+            Ok(count) => take(buffer.get(..count).unwrap_or_default()).map_err(CopyError::To)?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(CopyError::From(error)),
         }
     }
 }
