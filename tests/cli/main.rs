@@ -18,5 +18,6 @@ mod model;
 mod output;
 mod parallel;
 mod project;
+mod reads;
 mod restore;
 mod store;
