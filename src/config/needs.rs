@@ -77,7 +77,7 @@ fn check_variables(notes: &mut Notes<'_>, step: &StepName, needs: &[Spanned<Decl
         notes.add_with_help(
             format!("step `{step}` needs `{one}` and `{other}`, which both become `{variable}`"),
             &need.span,
-            &format!("`{other}`"),
+            format!("`{other}`"),
             "rename one of the two: commands find the output directory of a need in that variable",
         );
         if let Some(mistake) = notes.mistakes.last_mut() {
