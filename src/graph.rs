@@ -493,6 +493,83 @@ mod tests {
     }
 
     #[test]
+    fn a_step_with_outputs_does_not_pass_on_what_it_needs() {
+        let gen_step = || step("gen").with_outputs(&["gen"]);
+        let mid = |outputs: &[&str]| step("mid").with_needs(&["gen"]).with_outputs(outputs);
+        let last = || step("last").with_needs(&["mid"]).with_inputs(&["gen/x"]);
+        good(&[gen_step(), mid(&[]), last()]);
+        for outputs in ["mid", "{out}/mid"] {
+            assert_eq!(
+                messages(&[gen_step(), mid(&[outputs]), last()]),
+                ["`#last` reads `gen/x`, an output of `#gen`, without needing it"]
+            );
+        }
+        good(&[gen_step(), mid(&["mid"]), last().with_needs(&["mid", "gen"])]);
+    }
+
+    #[test]
+    fn a_wildcard_that_can_reach_an_output_is_no_way_around_a_need() {
+        let found = |output: &str, inputs: &[&str]| {
+            let writer = step("gen").with_outputs(&[output]);
+            let reader = |needs: &[&str]| step("r").with_inputs(inputs).with_needs(needs);
+            good(&[writer.clone(), reader(&["gen"])]);
+            build(&[writer, reader(&[])]).1.pop().map(|mistake| mistake.help.unwrap())
+        };
+        for (output, inputs, way_out) in [
+            ("gen", &["**/*.go"][..], "!gen/**"),
+            ("gen", &["*/x.go"], "!gen/**"),
+            ("gen", &["**"], "!gen/**"),
+            ("gen", &["gen/"], "!gen/**"),
+            ("a/gen", &["a"], "!a/gen/**"),
+            ("a/*.pb.go", &["a"], "!a/*.pb.go"),
+            ("a/*.pb.go", &["a/*.go"], "!a/*.pb.go"),
+            ("a/v*/b", &["**/b/*"], "!a/**"),
+            ("a/x.go", &["**/*.go"], "!a/x.go"),
+            // Each of these takes out a part only.
+            ("gen", &["**/*.go", "!gen/*"], "!gen/**"),
+            ("gen", &["**/*.go", "!*"], "!gen/**"),
+            ("gen", &["**", "!gen/a/**", "!gen/**/*.go"], "!gen/**"),
+            ("gen", &["!gen/**", "**/*.go"], "!gen/**"),
+            ("gen", &["**", "!gen/**", "gen/x.go"], "!gen/**"),
+            ("x.go", &["**/*.txt", "!**/*.go"], "!x.go"),
+        ] {
+            let told = found(output, inputs);
+            let expected = format!(
+                "add `needs = [\"gen\"]`, or take it out of the inputs with `\"{way_out}\"`"
+            );
+            assert_eq!(told.as_deref(), Some(expected.as_str()), "{output} {inputs:?}");
+            assert_eq!(found(output, &[inputs, &[way_out]].concat()), None, "{output} {inputs:?}");
+        }
+        for (output, inputs) in [
+            ("gen", &["**/*.go", "!gen/**"][..]),
+            ("gen", &["**/*.go", "!/gen"]),
+            ("gen", &["**/*.go", "!gen/"]),
+            ("gen", &["**/*.go", "!gen/**/*.go"]),
+            ("gen", &["**/*.go", "!**/gen/**"]),
+            ("gen", &["**/*.go", "!**"]),
+            ("a/gen", &["**/*.go", "!{a,b}/gen"]),
+            ("a/x.go", &["**/*.go", "!a/*.go"]),
+            ("a/x_gen.go", &["**/*.go", "!**/*_gen.go"]),
+            ("gen", &["src/**/*.go", "*.go", "genx/*"]),
+            ("a/gen", &["*/*.go", "b/**"]),
+            ("a/*.pb.go", &["a/b/*.go"]),
+        ] {
+            assert_eq!(found(output, inputs), None, "{output} {inputs:?}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_reads_no_other_cell_and_may_read_a_twin() {
+        let cells = |output: &str| {
+            step("a").with_matrix("os", &["l", "w"]).with_outputs(&[output]).with_inputs(&["**"])
+        };
+        assert_eq!(messages(&[cells("gen/{matrix.os}")]).len(), 1);
+        good(&[cells("gen")]);
+        let reader = step("r").with_matrix("os", &["l", "w"]).with_needs(&["a"]);
+        good(&[cells("gen"), reader.with_inputs(&["gen/x"])]);
+    }
+
+    #[test]
     fn a_step_does_not_read_what_it_leaves() {
         let reader =
             |input: &str| step("a").with_outputs(&["gen", "src/x.rs"]).with_inputs(&[input]);
@@ -580,6 +657,21 @@ mod tests {
             })
             .collect();
         let start = std::time::Instant::now();
+        good(&steps);
+        let limit = std::time::Duration::from_secs(20);
+        assert!(start.elapsed() < limit, "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn many_actions_with_wildcards_are_judged_in_no_time() {
+        let start = std::time::Instant::now();
+        let steps: Vec<Step> = (0..5_000)
+            .map(|number| {
+                step(&format!("s{number}"))
+                    .with_outputs(&[&format!("gen/{number}")])
+                    .with_inputs(&["**/*.go", "!gen/**"])
+            })
+            .collect();
         good(&steps);
         let limit = std::time::Duration::from_secs(20);
         assert!(start.elapsed() < limit, "{:?}", start.elapsed());

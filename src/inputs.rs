@@ -17,7 +17,8 @@ use std::{io, thread};
 /// What wildcards do not see, besides what `.gitignore` files name: `.git` directories, these directories, and the outputs of steps.
 #[derive(Clone, Debug, Default)]
 pub struct Hidden {
-    /// Directories below the root, such as the target directory.
+    /// Directories below the root, such as the target directory. What stands at such a path is hidden whatever it is: a link
+    /// too.
     pub directories: Vec<RelPath>,
     /// The outputs in the tree of all steps of the graph.
     pub outputs: Vec<OutputPattern>,
@@ -319,6 +320,24 @@ mod tests {
             [".git/HEAD", "sub/.git", "target/debug/x"]
         );
         assert_eq!(find_one(&dir, &["target/**"], &hide).idle_patterns, [0]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_at_a_hidden_path_or_into_a_hidden_directory_shows_nothing() {
+        let dir = tree(&["ws/src/a", "ws/build/tgt/x", "ws/build/tgt/deep/y", "outside/z"]);
+        dir.link("ws/target", "../outside");
+        dir.link("ws/way", "build/tgt");
+        dir.link("ws/deep", "build/tgt/deep");
+        let hide = hidden(&["target", "build/tgt"], &[]);
+        let find =
+            |text: &str| find(&dir.path("ws"), &[&patterns("", &[text])], &hide).unwrap().remove(0);
+        let found = find("**");
+        assert_eq!(paths(&found), ["deep", "src/a", "way"]);
+        assert_eq!(found.refused, Vec::<String>::new());
+        assert_eq!(paths(&find("target")), ["target", "target/z"]);
+        assert_eq!(paths(&find("way/x")), ["way/x"]);
+        assert_eq!(paths(&find("build/tgt")), ["build/tgt/deep/y", "build/tgt/x"]);
     }
 
     #[test]

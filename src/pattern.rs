@@ -337,8 +337,68 @@ impl Sequence {
         glob::matches(&self.segments, path.as_str().as_bytes(), self.below)
     }
 
-    fn overlaps(&self, other: &Self) -> bool {
+    /// Whether some path could be matched by both.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
         glob::overlap((&self.segments, self.below), (&other.segments, other.below))
+    }
+}
+
+/// Later `!` patterns that take out what a pattern and an output have in common.
+impl Sequence {
+    /// Whether `negatives` leave nothing that this input pattern could read of `output`. What is needed to be sure is that one
+    /// of them takes out all of either; what several do together does not count.
+    pub(crate) fn is_spared<'a>(
+        &self,
+        output: &Self,
+        negatives: impl Iterator<Item = &'a Self> + Clone,
+    ) -> bool {
+        let is_out = |segments: &Vec<Segment>| negatives.clone().any(|by| by.takes(segments));
+        let has_any = negatives.clone().next().is_some();
+        has_any && (self.shared(output).iter().all(is_out) || self.own().iter().all(is_out))
+    }
+
+    /// Whether it names something that looks like a file: there is a dot in the name, but not in front.
+    pub(crate) fn is_like_a_file(&self) -> bool {
+        match self.segments.last() {
+            Some(Segment::Name(Name::Exact(name))) => name.iter().skip(1).any(|byte| *byte == b'.'),
+            Some(Segment::Name(Name::Ending(end))) => end.contains(&b'.'),
+            _ => false,
+        }
+    }
+
+    /// What the parts of `output` that this pattern can read are like. A plain name without an ending counts as a directory.
+    fn shared(&self, output: &Self) -> Vec<Vec<Segment>> {
+        let is_file = output.is_like_a_file()
+            && glob::overlap((&self.segments, self.below), (&output.segments, false));
+        if is_file {
+            return vec![output.segments.clone()];
+        }
+        let last = match self.segments.last() {
+            Some(Segment::Name(name)) if !self.below => name.clone(),
+            _ => Name::Any,
+        };
+        let below = [&output.segments[..], &[Segment::Tree, Segment::Name(last)]].concat();
+        match output.literal {
+            true => vec![below],
+            false => vec![below, output.segments.clone()],
+        }
+    }
+
+    /// What this pattern reads.
+    fn own(&self) -> Vec<Vec<Segment>> {
+        match self.literal && !self.is_like_a_file() {
+            true => vec![self.all_below()],
+            false => vec![self.segments.clone()],
+        }
+    }
+
+    fn takes(&self, segments: &[Segment]) -> bool {
+        (self.itself && glob::includes(&self.segments, segments))
+            || (self.below && glob::includes(&self.all_below(), segments))
+    }
+
+    fn all_below(&self) -> Vec<Segment> {
+        [&self.segments[..], &[Segment::Tree, Segment::Name(Name::Any)]].concat()
     }
 }
 

@@ -382,6 +382,8 @@ impl<'w> Walk<'w> {
             return Ok(());
         };
         let target = self.follow(scene, name, text, worker)?;
+        let shade = self.shade_behind(shade, target.as_ref());
+        scene.active.settle(&mut worker.states, shade);
         self.link_entry(scene, name, (stat, text), target.as_ref(), worker);
         if let Some(target) = target.filter(|target| target.stat.kind == Kind::Directory)
             && !worker.states.is_empty()
@@ -526,8 +528,16 @@ impl<'w> Walk<'w> {
             std::str::from_utf8(path).is_ok_and(is_hidden)
                 || scene.real(name).is_some_and(|path| is_hidden(path.as_str()))
         };
-        let here = name == b".git" || (is_directory && by_path());
+        let here = name == b".git" || by_path();
         Shade { ignored, hidden: above.hidden + u32::from(here) }
+    }
+
+    /// The light behind a link: one that leads into a hidden directory is no way around its being hidden.
+    fn shade_behind(&self, shade: Shade, target: Option<&Target>) -> Shade {
+        let real = target.and_then(|target| target.real.clone());
+        let mut ways = std::iter::successors(real, RelPath::parent);
+        let is_hidden = ways.any(|way| self.directories.contains(way.as_str()));
+        Shade { hidden: shade.hidden.max(u32::from(is_hidden)), ..shade }
     }
 
     fn stat(&self, scene: &Scene<'_>, name: &str) -> Result<Option<Stat>> {
@@ -779,8 +789,7 @@ mod tests {
                 shade.ignored |= ignore
                     .as_ref()
                     .is_some_and(|ignore| ignore.is_ignored(part.as_bytes(), is_directory));
-                let hidden = is_directory
-                    && self.hidden.directories.iter().any(|hidden| hidden.as_str() == part);
+                let hidden = self.hidden.directories.iter().any(|hidden| hidden.as_str() == part);
                 shade.hidden += u32::from(part.ends_with(".git") || hidden);
                 if let Some(text) = self.rules.get(part).filter(|_| !shade.ignored) {
                     ignore = Ignore::below(ignore.as_ref(), part, text.as_bytes());

@@ -9,17 +9,81 @@ use crate::path::{Base, RelPath};
 use crate::pattern::InputPatterns;
 use crate::project::Project;
 use crate::step::Step;
+use crate::workspace::Workspace;
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
 
 /// What wildcards do not see in this project.
 pub(crate) fn hidden(project: &Project) -> Hidden {
     let outputs = project.graph.actions().iter().flat_map(|action| &action.outputs);
     let in_tree = outputs.filter(|pattern| pattern.literal().base == Base::Tree).cloned().collect();
-    let target = project.workspace.target.strip_prefix(&project.workspace.root).ok();
-    let target = target.and_then(|path| {
-        RelPath::new(path.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/"))
-    });
-    Hidden { directories: target.into_iter().collect(), outputs: in_tree }
+    Hidden { directories: directories(&project.workspace), outputs: in_tree }
+}
+
+/// How many links may lie behind one another. The kernel's own limit.
+const MOST_LINKS: usize = 40;
+
+/// The target directory and the state in it, by every path below the root that leads there: as given, and each link on the way.
+fn directories(workspace: &Workspace) -> Vec<RelPath> {
+    let root = real(&workspace.root);
+    let mut directories: Vec<RelPath> = Vec::new();
+    for directory in [workspace.target.clone(), workspace.state_dir()] {
+        let given = directory.strip_prefix(&workspace.root).ok().map(Path::to_path_buf);
+        let reached = ways(&directory);
+        let reached = reached.iter().filter_map(|way| way.strip_prefix(&root).ok());
+        for way in given.as_deref().into_iter().chain(reached).filter_map(rel_path) {
+            // To see into a hidden directory it is enough to name it once.
+            if !directories.iter().any(|known| way.is_within(known)) {
+                directories.push(way);
+            }
+        }
+    }
+    directories
+}
+
+/// `directory`, and what it leads to if it is a link, and so on. Each without links in the path above it.
+fn ways(directory: &Path) -> Vec<PathBuf> {
+    let mut ways = Vec::new();
+    let mut next = Some(directory.to_path_buf());
+    while let Some(directory) = next.filter(|_| ways.len() < MOST_LINKS) {
+        let way = match (directory.parent(), directory.file_name()) {
+            (Some(parent), Some(name)) => real(parent).join(name),
+            _ => real(&directory), // the root of all, or one that ends with `..`
+        };
+        let behind = fs::read_link(&way).ok();
+        next = behind.and_then(|behind| Some(way.parent()?.join(behind)));
+        ways.push(way);
+    }
+    ways
+}
+
+/// The path without links, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let mut absent = Vec::new();
+    for way in path.ancestors() {
+        if let Ok(real) = way.canonicalize() {
+            return absent.iter().rev().fold(real, |real, part| joined(real, *part));
+        }
+        absent.extend(way.components().next_back());
+    }
+    path.to_path_buf()
+}
+
+fn joined(mut path: PathBuf, part: Component<'_>) -> PathBuf {
+    match part {
+        Component::ParentDir => {
+            path.pop();
+        }
+        part => path.push(part),
+    }
+    path
+}
+
+/// A path below the root, without `.` and `..`.
+fn rel_path(path: &Path) -> Option<RelPath> {
+    let text = path.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
+    RelPath::root().resolve(&text)
 }
 
 /// Finds the inputs of all planned actions. A pattern that matches nothing, and a pipe where a file should be, are mistakes.
@@ -171,5 +235,57 @@ fn where_from(project: &Project, id: ActionId, pattern: &str) -> String {
     match pattern.starts_with('/') || base.is_root() {
         true => "the workspace root".to_owned(),
         false => format!("`{base}`"),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::walk::testing::TempDir;
+
+    fn hidden_with(dir: &TempDir, root: &str, target: &str) -> Vec<String> {
+        let workspace = Workspace {
+            root: dir.path(root),
+            target: dir.path(target),
+            packages: Vec::new(),
+            default_members: Vec::new(),
+        };
+        directories(&workspace).iter().map(|path| path.as_str().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_target_directory_is_hidden_by_whatever_path_it_is_reached() {
+        let dir = TempDir::new();
+        dir.write("ws/sub/a", "");
+        dir.link("link", "ws");
+        dir.link("ws/target", "build/tgt");
+        dir.link("ws/build", "real");
+        dir.link("ws/real/tgt", "../last");
+        dir.link("ws/out", "../outside");
+        dir.write("outside/x", "");
+        for (root, target, expected) in [
+            ("ws", "ws/absent", &["absent"][..]),
+            ("ws", "ws/sub/../absent", &["absent"]),
+            ("ws", "ws/absent/../other", &["other"]),
+            ("ws", "link/absent", &["absent"]),
+            ("link", "ws/absent/deep", &["absent/deep"]),
+            ("ws", "outside", &[]),
+            ("ws", "ws/out", &["out"]),
+            ("ws", "ws/target", &["target", "real/tgt", "last"]),
+            ("link", "link/build/tgt", &["build/tgt", "real/tgt", "last"]),
+        ] {
+            assert_eq!(hidden_with(&dir, root, target), expected, "{root} {target}");
+        }
+    }
+
+    #[test]
+    fn a_state_directory_that_is_a_link_is_hidden_where_it_lies() {
+        let dir = TempDir::new();
+        dir.write("ws/state/x", "");
+        dir.link("ws/target/granular", "../state");
+        assert_eq!(hidden_with(&dir, "ws", "ws/target"), ["target", "state"]);
+        assert_eq!(hidden_with(&dir, "ws", "ws/none"), ["none"]);
+        dir.link("ws/ring", "ring");
+        assert_eq!(hidden_with(&dir, "ws", "ws/ring"), ["ring"]);
     }
 }

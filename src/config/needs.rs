@@ -5,6 +5,7 @@ use super::document::{Entry, Section};
 use super::suggest::suggest;
 use super::value::Notes;
 use crate::step::{DeclaredNeed, Spanned, StepName};
+use std::collections::HashMap;
 
 /// The needs of one step by the names that placeholders give them.
 #[derive(Debug, Default)]
@@ -48,7 +49,41 @@ pub(super) fn read<'a>(
         }
     }
     name_apart(&mut needs.known);
+    check_variables(notes, step, &needs.known);
     needs
+}
+
+/// The variable that a command finds the output directory of a need in: its name in capitals, with `_` for what no variable can
+/// have.
+fn variable(name: &str) -> String {
+    let letter = |char: char| match char.is_ascii_alphanumeric() {
+        true => char.to_ascii_uppercase(),
+        false => '_',
+    };
+    format!("GRANULAR_OUT_{}", name.chars().map(letter).collect::<String>())
+}
+
+/// Two needs with one variable: a command would find one of them only.
+fn check_variables(notes: &mut Notes<'_>, step: &StepName, needs: &[Spanned<DeclaredNeed>]) {
+    let mut first: HashMap<String, &Spanned<DeclaredNeed>> = HashMap::new();
+    for need in needs {
+        let variable = variable(&need.value.name);
+        let Some(first) = first.get(&variable) else {
+            first.insert(variable, need);
+            continue;
+        };
+        let (one, other) = (&first.value.step, &need.value.step);
+        let place = notes.place(&first.span).label(format!("`{one}`"));
+        notes.add_with_help(
+            format!("step `{step}` needs `{one}` and `{other}`, which both become `{variable}`"),
+            &need.span,
+            format!("`{other}`"),
+            "rename one of the two: commands find the output directory of a need in that variable",
+        );
+        if let Some(mistake) = notes.mistakes.last_mut() {
+            mistake.related.push(place);
+        }
+    }
 }
 
 /// How to add a need: the first one of a step needs the key as well.

@@ -1218,11 +1218,11 @@ c = { inputs = ["gen/*.txt"] }
     `#b` reads `gen/x.txt`, an output of `#a`, without needing it
       --> Cargo.toml:4:17 [\"gen/x.txt\"]: read here
       ::: Cargo.toml:3:29 [\"gen/x.txt\"]: an output of `#a`
-      = help: add `needs = ["a"]`, or take it out of the inputs with `!`
+      = help: add `needs = ["a"]`, or take it out of the inputs with `"!gen/x.txt"`
     `#c` reads `gen/x.txt`, an output of `#a`, without needing it
       --> Cargo.toml:5:17 [\"gen/*.txt\"]: read here
       ::: Cargo.toml:3:29 [\"gen/x.txt\"]: an output of `#a`
-      = help: add `needs = ["a"]`, or take it out of the inputs with `!`
+      = help: add `needs = ["a"]`, or take it out of the inputs with `"!gen/x.txt"`
     "#);
     // A directory of outputs is searched without a need.
     assert_snapshot!(mistakes_of_package(r#"[package.metadata.granular.steps.a]
@@ -1233,7 +1233,7 @@ inputs = ["/gen/web/**/*.ts"]
     `web#a` reads `gen/web`, an output of `#gen`, without needing it
       --> web/Cargo.toml:6:11 [\"/gen/web/**/*.ts\"]: read here
       ::: Cargo.toml:7:21 [\"gen\"]: an output of `#gen`
-      = help: add `needs = ["#gen"]`, or take it out of the inputs with `!`
+      = help: add `needs = ["#gen"]`, or take it out of the inputs with `"!/gen/**"`
     "##);
     // No action agrees.
     assert_snapshot!(mistakes(r#"[workspace.metadata.granular.steps]

@@ -18,26 +18,24 @@ pub(super) struct Owner {
 #[derive(Debug)]
 pub(super) struct Outputs<'a> {
     by_root: HashMap<&'a str, Vec<Owner>>,
-    /// The patterns without a wildcard, sorted by path.
-    literal: Vec<(&'a str, Owner)>,
+    /// All of them, sorted by literal root.
+    sorted: Vec<(&'a str, Owner)>,
 }
 
 impl<'a> Outputs<'a> {
     /// The outputs of all actions of `draft`.
     pub(super) fn new(draft: &'a Draft<'_>) -> Self {
-        let mut outputs = Self { by_root: HashMap::new(), literal: Vec::new() };
+        let mut outputs = Self { by_root: HashMap::new(), sorted: Vec::new() };
         for (action, expanded) in draft.actions.iter().enumerate() {
             for (output, pattern) in expanded.action.outputs.iter().enumerate() {
                 let (root, owner) = (pattern.literal(), Owner { action, output });
                 if root.base == Base::Tree {
                     outputs.by_root.entry(root.path.as_str()).or_default().push(owner);
-                    outputs
-                        .literal
-                        .extend(pattern.is_literal().then_some((root.path.as_str(), owner)));
+                    outputs.sorted.push((root.path.as_str(), owner));
                 }
             }
         }
-        outputs.literal.sort_unstable();
+        outputs.sorted.sort_unstable();
         outputs
     }
 
@@ -52,18 +50,17 @@ impl<'a> Outputs<'a> {
             .copied()
     }
 
-    /// The patterns without a wildcard that are `path` or lie below it.
-    pub(super) fn below<'b>(&'b self, path: &'b str) -> impl Iterator<Item = Owner> + use<'a, 'b> {
+    /// The patterns whose literal root lies above `path`, is it, or lies below it: the only ones that can have something in
+    /// common with what begins with `path`. Sorted.
+    pub(super) fn near(&self, path: &str) -> Vec<Owner> {
         let below = if path.is_empty() { String::new() } else { format!("{path}/") };
-        let exact = self.literal.partition_point(|(literal, _)| *literal < path);
-        let start =
-            self.literal.partition_point(|(literal, _)| *literal < below.as_str()).max(exact);
-        let exact =
-            self.literal[exact..start].iter().take_while(move |(literal, _)| *literal == path);
-        let below = self.literal[start..]
-            .iter()
-            .take_while(move |(literal, _)| literal.starts_with(&below));
-        exact.chain(below).map(|(_, owner)| *owner)
+        let start = self.sorted.partition_point(|(root, _)| *root < below.as_str());
+        let below = self.sorted[start..].iter().take_while(|(root, _)| root.starts_with(&below));
+        let mut owners: Vec<Owner> =
+            self.above(path).chain(below.map(|(_, owner)| *owner)).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        owners
     }
 }
 

@@ -144,6 +144,27 @@ pub(crate) fn overlap(first: (&[Segment], bool), second: (&[Segment], bool)) -> 
     row.first().copied().unwrap_or(false)
 }
 
+/// Whether `outer` takes every path that `inner` takes. Errs on the side of `false`.
+pub(crate) fn includes(outer: &[Segment], inner: &[Segment]) -> bool {
+    let mut row: Vec<bool> = Vec::new(); // as in `overlap`
+    for i in (0..=outer.len()).rev() {
+        let mut next = vec![false; inner.len() + 1];
+        for j in (0..=inner.len()).rev() {
+            let behind = |row: &[bool], at: usize| row.get(at).copied().unwrap_or(false);
+            next[j] = match (outer.get(i), inner.get(j)) {
+                (None, None) => true,
+                (Some(Segment::Tree), _) => behind(&row, j) || behind(&next, j + 1),
+                (Some(Segment::Name(one)), Some(Segment::Name(other))) => {
+                    behind(&row, j + 1) && one.includes(other)
+                }
+                _ => false,
+            };
+        }
+        row = next;
+    }
+    row.first().copied().unwrap_or(false)
+}
+
 /// A `**` may end here, or take what the other side has next.
 fn right_or_down(one: Option<&Segment>, other: Option<&Segment>, right: bool, down: bool) -> bool {
     match (one, other) {
@@ -182,6 +203,17 @@ impl Name {
             (Self::Any, _) | (_, Self::Any) => true,
             (Self::Exact(name), other) | (other, Self::Exact(name)) => other.matches(name),
             _ => tokens_intersect(&self.tokens(), &other.tokens()),
+        }
+    }
+
+    /// Whether every component that is like `other` is like this. Errs on the side of `false`.
+    fn includes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) => true,
+            (_, Self::Exact(name)) => self.matches(name),
+            (Self::Ending(end), Self::Ending(other)) => other.ends_with(end),
+            (Self::Beginning(start), Self::Beginning(other)) => other.starts_with(start),
+            _ => self == other,
         }
     }
 

@@ -305,6 +305,11 @@ impl<'a> Active<'a> {
         self.program.settle(states, shade);
     }
 
+    /// Drops of the states that [`Active::step`] gave what does not see into a directory where the light is `shade`.
+    pub(super) fn settle(&self, states: &mut Vec<State>, shade: Shade) {
+        self.program.settle(states, shade);
+    }
+
     /// Leaves of the states that [`Active::step`] gave for a link those of the actions that named it: it stands in the path
     /// before the first wildcard. Gives the actions whose wildcards alone would lead through it.
     pub(super) fn keep_named(&self, states: &mut Vec<State>) -> Vec<usize> {

@@ -1493,6 +1493,31 @@ fn malformed_needs_are_told_with_the_forms_there_are() {
 }
 
 #[test]
+fn two_needs_with_one_variable_are_told_together() {
+    let told = drawn_for_steps(
+        r##"
+api = { needs = ["a-b", "c", "A_b"] }
+a-b = { inputs = [] }
+A_b = { inputs = [] }
+c = { inputs = [] }
+"##,
+    );
+    assert_snapshot!(told, @r##"
+    error: step `#api` needs `#a-b` and `#A_b`, which both become `GRANULAR_OUT_A_B`
+     --> Cargo.toml:5:30
+      |
+    5 | api = { needs = ["a-b", "c", "A_b"] }
+      |                  -----       ^^^^^ `#A_b`
+      |                  |
+      |                  `#a-b`
+      |
+      = help: rename one of the two: commands find the output directory of a need in that variable
+
+    error: 1 mistake in the configuration
+    "##);
+}
+
+#[test]
 fn a_need_twice_is_told_with_the_first() {
     let told = drawn_for_steps(
         r##"

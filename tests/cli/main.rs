@@ -18,6 +18,7 @@ mod model;
 mod output;
 mod parallel;
 mod project;
+mod reads;
 mod restore;
 mod soundness;
 mod store;
