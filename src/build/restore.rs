@@ -10,7 +10,7 @@ use crate::outputs::{self, RestoreError};
 use crate::reason::DirtyReason;
 use crate::result::ActionResult;
 use crate::state::records::{Forgotten, Record, Why};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -46,9 +46,6 @@ pub(crate) fn restore(
     let name = action.name.to_string();
     let roots = ground.project.roots(id);
     let log = ground.state.log(&action.name);
-    if let Err(message) = fetch_log(result, store, &roots.staging, &log) {
-        return Outcome::Missed(message);
-    }
     let known = ours(ground.records.get(&name));
     let mut commit = || {
         // Either set may be there if this does not come to its end.
@@ -56,15 +53,22 @@ pub(crate) fn restore(
         let forgotten = Forgotten { why: Why::Begun, key: checked.fingerprint.key, left };
         ground.records.forget(&name, forgotten)
     };
-    let restored = outputs::restore(
-        &action.outputs,
-        &result.outputs,
-        &known,
-        &roots,
-        ground.index,
-        store,
-        &mut commit,
-    );
+    let mut put = || {
+        fetch_log(result, store, &roots.staging, &log)?;
+        let patterns = &action.outputs;
+        let restored = outputs::restore(
+            patterns,
+            &result.outputs,
+            &known,
+            &roots,
+            ground.index,
+            store,
+            &mut commit,
+        )?;
+        outputs::prune_out(patterns, &roots).map_err(RestoreError::Io)?;
+        Ok(restored)
+    };
+    let restored = put();
     let _ = fs::remove_dir_all(&roots.staging);
     let restored = match restored {
         Ok(restored) => restored,
@@ -118,16 +122,17 @@ fn fetch_log(
     store: &dyn Store,
     staging: &Path,
     log: &Path,
-) -> Result<(), String> {
+) -> Result<(), RestoreError> {
     let Some(digest) = result.log else {
         let _ = fs::remove_file(log);
         return Ok(());
     };
     let staged = staging.join("log");
-    let io = |error: std::io::Error| Error::io("cannot write", log, error).to_string();
+    let io = |error: std::io::Error| RestoreError::Io(Error::io("cannot write", log, error));
     fs::create_dir_all(staging).map_err(io)?;
-    let fetched = store
-        .fetch(&[(digest, staged.clone())])
-        .map_err(|error| format!("{}: {error}", store.name()));
-    fetched.and_then(|()| fs::rename(&staged, log).map_err(io))
+    store.fetch(&[(digest, staged.clone())]).map_err(|error| match error {
+        StoreError::Destination(error) => RestoreError::Io(error),
+        error => RestoreError::Store(error),
+    })?;
+    fs::rename(&staged, log).map_err(io)
 }

@@ -105,6 +105,8 @@ impl Attempt<'_> {
             }
             Err(CaptureError::Io(error)) => return Err(error),
         };
+        let undeclared = outputs::prune_out(patterns, &self.roots)?;
+        outcome.warnings.extend(undeclared_message(&self.name, &undeclared));
         self.keep(captured, &finish, outcome)
     }
 
@@ -338,6 +340,15 @@ pub(crate) fn displaced_message(displaced: &Displaced) -> String {
 fn retry_message(name: &str, tries_left: u32) -> String {
     let tries = if tries_left == 1 { "once more" } else { "again" };
     format!("`{name}` failed and is tried {tries}")
+}
+
+fn undeclared_message(name: &str, paths: &[OutputPath]) -> Option<String> {
+    let first = paths.first()?;
+    let more = match paths.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    Some(format!("`{first}`{more} of `{name}` is not among its declared outputs and was removed"))
 }
 
 fn left_behind_message(names: &[String]) -> Option<String> {

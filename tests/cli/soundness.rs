@@ -265,3 +265,31 @@ fn what_a_killed_build_left_running_does_not_write_into_the_next() {
     std::thread::sleep(Duration::from_millis(700));
     assert_eq!(p.read_out("slow/x"), "2\n");
 }
+
+#[test]
+fn what_is_not_declared_does_not_stay_in_the_output_directory() {
+    let p = project(
+        &[
+            step(
+                "a",
+                "cat src > {out}/a; cat src > {out}/b",
+                "inputs = [\"src\"]\noutputs = [\"{out}/a\"]",
+            ),
+            step(
+                "c",
+                "cat {needs.a.out}/* > {out}/c",
+                "inputs = []\noutputs = [\"{out}/c\"]\nneeds = [\"a\"]",
+            ),
+        ]
+        .concat(),
+    );
+    p.write("src", "1\n");
+    let run = p.granular("build").success();
+    assert!(run.stderr().contains("`{out}/b` of `#a` is not among its declared outputs"), "{run}");
+    assert_eq!(p.read_out("c/c"), "1\n");
+    p.write("src", "2\n");
+    p.granular("build").success();
+    p.write("src", "1\n");
+    p.granular("build").success();
+    assert_eq!(p.read_out("c/c"), "1\n");
+}

@@ -26,8 +26,12 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     if wanted.is_empty() {
         session.shell.warn(&nothing_to_do(&opened, tests));
     }
-    let cache =
-        if asked.no_cache { None } else { cache::open(session, &opened.project.config.settings)? };
+    let settings = &opened.project.config.settings;
+    let cache = match (asked.no_cache, asked.dry_run) {
+        (true, _) => None,
+        (false, true) => cache::open_to_look(session, settings)?,
+        (false, false) => cache::open(session, settings)?,
+    };
     let store = cache.as_ref().map(|cache| &cache.store as &dyn Store);
     if asked.dry_run {
         return dry_run::run(

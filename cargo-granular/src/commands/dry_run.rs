@@ -1,7 +1,6 @@
 //! `build --dry-run`: says what a build would do, and why, without doing it.
 
 use super::{lines, shown};
-use crate::cache;
 use crate::cli::{BringUp, MessageFormat};
 use crate::exit::Exit;
 use crate::report::json;
@@ -13,7 +12,6 @@ use clap::builder::styling::Style;
 use clap_cargo::style;
 use granular::action::ActionId;
 use granular::assess::{self, Assessment, Edges, Outlook};
-use granular::store::Store;
 use serde_json::{Value, json};
 
 /// Says it on standard output, since it is what was asked for.
@@ -24,14 +22,7 @@ pub(super) fn run(
     asked: &BringUp,
     edges: &Edges<'_>,
 ) -> Result<Exit> {
-    // A build's store would note what is asked of it: if there is one, it is only looked at.
-    let cache = match edges.store {
-        Some(_) => cache::open_to_look(session, &opened.project.config.settings)?,
-        None => None,
-    };
-    let store = cache.as_ref().map(|cache| &cache.store as &dyn Store);
-    let edges = Edges { store, env: edges.env };
-    let assessments = assess::assess(&opened.project, wanted, asked.force, &edges)?;
+    let assessments = assess::assess(&opened.project, wanted, asked.force, edges)?;
     let name = |id: ActionId| shown(opened, id);
     let text = match asked.format.message_format {
         MessageFormat::Human => assessments
