@@ -957,6 +957,20 @@ mod tests {
         }
 
         #[test]
+        fn what_includes_a_pattern_matches_all_that_it_does(one in small_output(), other in small_output()) {
+            let (one, other) = (output("", &one), output("", &other));
+            for (outer, inner) in one.sequences.iter().flat_map(|one| other.sequences.iter().map(move |other| (one, other))) {
+                prop_assert!(glob::includes(&outer.segments, &outer.segments));
+                let is_more = |path: &OutputPath| {
+                    let is_in = |by: &Sequence| glob::matches(&by.segments, path.path.as_str().as_bytes(), false);
+                    is_in(inner) && !is_in(outer)
+                };
+                let witness = small_paths().into_iter().find(is_more);
+                prop_assert!(!glob::includes(&outer.segments, &inner.segments) || witness.is_none(), "{:?}", witness);
+            }
+        }
+
+        #[test]
         fn what_a_pattern_owns_lies_below_its_literal(text in small_output()) {
             let output = output("", &text);
             for path in small_paths().iter().filter(|path| output.owns(path)) {

@@ -1751,7 +1751,7 @@ outputs = ["{out}"]
     7 | outputs = ["gen"]
       |            ----- an output of `#gen`
       |
-      = help: add `needs = ["#gen"]`, or take it out of the inputs with `!`
+      = help: add `needs = ["#gen"]`, or take it out of the inputs with `"!/gen/**"`
 
     error: 1 mistake in the configuration
     "##);
@@ -1776,7 +1776,7 @@ api = { inputs = ["gen/*.txt"], needs = ["src"] }
     7 | api = { inputs = ["gen/*.txt"], needs = ["src"] }
       |                   ^^^^^^^^^^^ read here
       |
-      = help: add `"gen"` to `needs`, or take it out of the inputs with `!`
+      = help: add `"gen"` to `needs`, or take it out of the inputs with `"!gen/a.txt"`
 
     error: 1 mistake in the configuration
     "#);
