@@ -94,6 +94,23 @@ pub enum Run {
     Shell(Template),
 }
 
+impl DeclaredNeed {
+    /// The variable that a command finds the output directory of this need in: its name in capitals, with `_` for what no variable
+    /// can have.
+    pub fn variable(&self) -> String {
+        out_variable(&self.name)
+    }
+}
+
+/// [`DeclaredNeed::variable`], by the name of the need.
+pub fn out_variable(name: &str) -> String {
+    let letter = |char: char| match char.is_ascii_alphanumeric() {
+        true => char.to_ascii_uppercase(),
+        false => '_',
+    };
+    format!("GRANULAR_OUT_{}", name.chars().map(letter).collect::<String>())
+}
+
 impl Step {
     /// A place in the manifest that declares this step.
     pub fn place(&self, span: &Range<usize>) -> Place {

@@ -9,7 +9,7 @@ use crate::event::Failure;
 use crate::execute::Command;
 use crate::project::Project;
 use crate::state::State;
-use crate::step::Run;
+use crate::step::{Run, out_variable};
 use crate::template::shell::{Line, Shell};
 use crate::template::{Piece, Template};
 use crate::tools::{self, Identity, KnownTool};
@@ -210,16 +210,6 @@ fn add_out_dirs(project: &Project, id: ActionId, env: &mut BTreeMap<OsString, Os
     env.insert("GRANULAR_OUT".into(), project.out_dir(id).into());
     for need in &project.graph[id].needs {
         let name = need.name.split('[').next().unwrap_or(&need.name);
-        env.insert(
-            format!("GRANULAR_OUT_{}", variable(name)).into(),
-            need_out_dir(project, id, name).into(),
-        );
+        env.insert(out_variable(name).into(), need_out_dir(project, id, name).into());
     }
-}
-
-/// A name as part of a variable's: capitals, with `_` for what no variable can have.
-fn variable(name: &str) -> String {
-    name.chars()
-        .map(|char| if char.is_ascii_alphanumeric() { char.to_ascii_uppercase() } else { '_' })
-        .collect()
 }

@@ -53,21 +53,11 @@ pub(super) fn read<'a>(
     needs
 }
 
-/// The variable that a command finds the output directory of a need in: its name in capitals, with `_` for what no variable can
-/// have.
-fn variable(name: &str) -> String {
-    let letter = |char: char| match char.is_ascii_alphanumeric() {
-        true => char.to_ascii_uppercase(),
-        false => '_',
-    };
-    format!("GRANULAR_OUT_{}", name.chars().map(letter).collect::<String>())
-}
-
 /// Two needs with one variable: a command would find one of them only.
 fn check_variables(notes: &mut Notes<'_>, step: &StepName, needs: &[Spanned<DeclaredNeed>]) {
     let mut first: HashMap<String, &Spanned<DeclaredNeed>> = HashMap::new();
     for need in needs {
-        let variable = variable(&need.value.name);
+        let variable = need.value.variable();
         let Some(first) = first.get(&variable) else {
             first.insert(variable, need);
             continue;
