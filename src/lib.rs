@@ -38,7 +38,7 @@
 //! | the tree: what is on disk | [`stat`], [`index`], `ignore`, `walk`, [`inputs`] |
 //! | keys: what may change outputs | [`environment`], [`tools`], [`export`], [`fingerprint`], [`reason`] |
 //! | keeping: what was built before | [`result`], [`store`], [`outputs`], [`state`] |
-//! | doing: running commands | [`execute`] |
+//! | doing: running commands | [`execute`], `os` (the few calls that need `unsafe`) |
 //! | deciding: bringing up to date | [`event`], [`build`](mod@build), [`assess`](mod@assess), [`reproduce`](mod@reproduce), [`clean`](mod@clean) |
 //!
 //! Two narrow seams have real implementations on both sides: a [`store::Store`] (a local directory, memory for tests) and an
@@ -55,7 +55,7 @@
 //! - `fresh` is said only when the outputs on disk are the recorded ones at that moment.
 //! - A result is visible in a store only after every blob of it. A hit whose blobs are gone or damaged is a miss.
 //! - The bytes that a restore puts in place are the bytes that were hashed.
-//! - Nothing is stored for a step that failed, was stopped, or whose inputs changed underneath.
+//! - Nothing is stored for a step that failed, was stopped, or for which anything that its key was made of changed underneath: inputs, tools, exports of needs.
 //! - A restore writes only what the action's output patterns own, whatever a result says. A file in the tree that no run of ours made is moved, never deleted.
 //! - A store never fails a build; its trouble is an event. A mistake of the user's and a failed step are values.
 //! - The library never prints, knows no terminal, no network and no async. Only [`digest`] names a hash function.
@@ -64,6 +64,8 @@
 //! # Roads not taken
 //!
 //! - *A database for the state.* Immutable blobs, results by rename and one append-only journal survive a kill at any moment and need no recovery.
+//! - *globset for patterns.* Compiling a regular expression for each pattern costs more than a whole no-op may at 1,000 steps, and it cannot say whether two
+//!   patterns overlap; it is what ours are held against in tests.
 //! - *Hard links into the store.* Writing to a restored file in place would change the store for everybody.
 //! - *`cargo_metadata`, serde, duct in the library.* Everyone who calls it from a build script would pay for them.
 //! - *Keys of needs in the key of a dependent.* It saves waiting for digests, and rebuilds the world for a comment.
