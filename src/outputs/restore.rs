@@ -47,7 +47,7 @@ pub struct Restored {
 }
 
 /// Puts exactly `outputs` in place: fetches every blob that is not already right on disk into staging, then calls `commit`
-/// (which forgets the record), then swaps. `known` as in [`super::clear`].
+/// (which forgets the record), then swaps. `known` as in [`super::clear()`].
 ///
 /// Restored files are writable and have the mode that the user's umask gives to new ones.
 pub fn restore(
