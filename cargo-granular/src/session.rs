@@ -4,6 +4,7 @@ use crate::ask_cargo::{self, Found};
 use crate::cli::{Common, Jobs};
 use crate::shell::{Shell, Verbosity};
 use crate::trouble::{Result, Trouble};
+use granular::build;
 use granular::config::Settings;
 use granular::project::{self, Project};
 use std::collections::BTreeMap;
@@ -48,8 +49,9 @@ impl Session {
     /// Asks Cargo, and reads what the tables say.
     pub(crate) fn open(&self) -> Result<Opened> {
         let Found { workspace, current } = ask_cargo::ask(self)?;
-        let (project, mistakes) = project::load(workspace)?;
+        let (project, mut mistakes) = project::load(workspace)?;
         if !mistakes.is_empty() {
+            mistakes.extend(build::mistakes_of_files(&project, &mistakes));
             return Err(Trouble::Mistakes(mistakes));
         }
         Ok(Opened { project, current })

@@ -104,6 +104,26 @@ pub fn build(
     }
 }
 
+/// The mistakes that only files show, such as a pattern that matches nothing, of the steps that have none of those `told` already: so
+/// that a user with several kinds of mistakes sees all of them at once. Trouble with reading finds nothing; a build will tell it.
+pub fn mistakes_of_files(project: &Project, told: &[Mistake]) -> Vec<Mistake> {
+    let is_told = |id: &ActionId| {
+        let Some(step) = project.step_of(*id) else { return true };
+        let in_file = project.config.steps.iter().filter(|other| other.manifest == step.manifest);
+        let next = in_file.map(|other| other.span.start).filter(|start| *start > step.span.start);
+        let table = step.span.start..next.min().unwrap_or(usize::MAX);
+        let places = told.iter().map(|mistake| &mistake.place);
+        places
+            .filter(|place| place.file == step.manifest)
+            .any(|place| table.contains(&place.span.start))
+    };
+    let ids: Vec<_> = project.graph.ids().filter(|id| !is_told(id)).collect();
+    match files::find(project, &ids, &files::hidden(project)) {
+        Err(BuildError::Mistakes(mistakes)) => mistakes,
+        Ok(_) | Err(BuildError::Environment(_)) => Vec::new(),
+    }
+}
+
 /// Takes the checkout for this process alone. `None` if asked to stop before it is free.
 pub(crate) fn hold(
     state: &State,

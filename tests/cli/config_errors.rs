@@ -2754,3 +2754,25 @@ matrix-exclude = ["plan9"]
     error: 1 mistake in the configuration
     "#);
 }
+
+#[test]
+fn a_pattern_that_matches_nothing_is_told_together_with_mistakes_of_other_tables() {
+    let p = project(
+        r#"[workspace.metadata.granular.steps.a]
+run = "true"
+inputs = []
+output = []
+
+[workspace.metadata.granular.steps.b]
+run = "true"
+inputs = ["src/**"]
+outputs = []
+"#,
+    );
+    let run = p.granular("build").code(2);
+    assert!(run.stderr().contains("unknown key `output`"), "{run}");
+    assert!(
+        run.stderr().contains("the input pattern `src/**` of step `#b` matches nothing"),
+        "{run}"
+    );
+}
