@@ -553,6 +553,8 @@ mod tests {
         fn no_value_escapes_from_its_word(value in "[^\0]{0,12}", line in proptest::sample::select(LINES)) {
             // A substitution takes the newlines off its end, a here-document ends where a line says so.
             let value = value.trim_end_matches('\n').replace('\r', "");
+            // With nothing in its here-document, the line that takes the first one's off cannot tell the two apart.
+            prop_assume!(!value.is_empty() || !line.contains("${x#?"));
             // dash itself loses bytes of other letters in a here-document inside of a substitution.
             prop_assume!(value.is_ascii() || !(line.contains("$(") && line.contains("<<")));
             prop_assert_eq!(run("sh", line, &value), format!("<{}>", value));
