@@ -90,7 +90,7 @@ impl Attempt<'_> {
             Ok(finish) => finish,
             Err(ending) => return Ok(ending),
         };
-        outcome.warnings.extend(left_behind_message(&finish.left_behind));
+        outcome.warnings.extend(left_behind_message(&self.name, &finish.left_behind));
 
         // The bytes of the outputs are kept first and the result last, so that no result is ever there without them.
         let patterns = &self.ground.project.graph[self.id].outputs;
@@ -157,7 +157,7 @@ impl Attempt<'_> {
                 Ending::Exited(0) => return Ok(Ok(finish)),
                 Ending::Stopped => break,
                 ending if tries_left == 0 => {
-                    outcome.warnings.extend(left_behind_message(&finish.left_behind));
+                    outcome.warnings.extend(left_behind_message(&self.name, &finish.left_behind));
                     let repeat = command::repeat_line(self.ground.project, self.id, self.what);
                     return Ok(Err(RunEnding::Failed(Failure::Command { ending, repeat })));
                 }
@@ -351,10 +351,10 @@ fn undeclared_message(name: &str, paths: &[OutputPath]) -> Option<String> {
     Some(format!("`{first}`{more} of `{name}` is not among its declared outputs and was removed"))
 }
 
-fn left_behind_message(names: &[String]) -> Option<String> {
+fn left_behind_message(step: &str, names: &[String]) -> Option<String> {
     let names: Vec<_> = names.iter().map(|name| format!("`{}`", name.escape_debug())).collect();
     (!names.is_empty())
-        .then(|| format!("processes that a step left behind were killed: {}", names.join(", ")))
+        .then(|| format!("processes that `{step}` left behind were killed: {}", names.join(", ")))
 }
 
 fn unfit_message(unfit: &Unfit) -> String {

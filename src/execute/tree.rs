@@ -9,7 +9,7 @@
 //! children of [`std::process::Command`] do.
 
 use rustix::process::{
-    Pid, Signal, WaitOptions, getpgrp, getpid, getsid, kill_process, kill_process_group, waitpid,
+    Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, waitpid,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -271,8 +271,10 @@ fn kill(process: &Process, signal: Signal) {
     }
 }
 
+/// As `/proc` tells them, and not `getpgrp` and `getsid`: in a container both may lead outside. Their number is 0 then, for us and
+/// for whatever we started without a group of its own, and 0 is no [`Pid`].
 fn own_group_and_session() -> (i32, i32) {
-    (getpgrp().as_raw_pid(), getsid(None).map_or(0, Pid::as_raw_pid))
+    read_stat(Path::new("/proc/self")).map_or((0, 0), |this| (this.group, this.session))
 }
 
 fn lock() -> MutexGuard<'static, Vec<Running>> {
@@ -321,9 +323,10 @@ fn is_gone(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
 }
 
-/// Whether processes can be listed.
-fn can_list() -> bool {
-    fs::exists("/proc/self/stat").unwrap_or(false)
+/// Whether processes can be listed, by the numbers that this process knows them by. The `/proc` of another namespace has others.
+pub(super) fn can_list() -> bool {
+    let this = read_stat(Path::new("/proc/self"));
+    this.is_some_and(|this| this.pid == getpid().as_raw_pid())
 }
 
 /// Every process that can be seen; `None` where they cannot be listed.
@@ -393,7 +396,7 @@ mod tests {
         let pid = i32::try_from(child.id()).unwrap();
         let listed = snapshot().unwrap();
         let found = listed.iter().find(|process| process.pid == pid).unwrap();
-        assert_eq!((found.parent, found.group), (getpid().as_raw_pid(), getpgrp().as_raw_pid()));
+        assert_eq!((found.parent, found.group), (getpid().as_raw_pid(), own_group_and_session().0));
         assert!(own_children().unwrap().contains(&pid));
         child.kill().unwrap();
         child.wait().unwrap();

@@ -159,6 +159,22 @@ fn no_output_of_a_step_reaches_standard_output() {
     assert_eq!(run.stdout(), "");
 }
 
+#[test]
+fn a_build_works_in_a_container_whose_group_and_session_lie_outside() {
+    // What a container is started by stays outside: a process inside then has the numbers 0 for its group and session.
+    let Some(inside) = crate::sandbox::new_process_numbers() else { return };
+    let p = project(&step(
+        "gen",
+        "sleep 4713 & setsid sleep 4713 & echo x > {out}/x",
+        "inputs = []\noutputs = [\"{out}/x\"]",
+    ));
+    let run = p.command("build").inside(&inside).run().success();
+    assert!(run.stderr().contains("were killed: `sleep`, `sleep`"), "{run}");
+    assert!(!is_running("4713"));
+    p.command("build").inside(&inside).run().success();
+    assert_eq!(p.ran(), ["gen"]);
+}
+
 fn is_running(argument: &str) -> bool {
     let pattern = format!("^sleep {argument}$");
     Command::new("pgrep").args(["-f", &pattern]).output().unwrap().status.success()

@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     reason = "a test that panics has failed"
 )]
 
@@ -20,6 +21,7 @@ mod parallel;
 mod project;
 mod reads;
 mod restore;
+mod sandbox;
 mod soundness;
 mod store;
 mod traces;
