@@ -13,6 +13,7 @@ mod command_line;
 mod config_errors;
 mod explain;
 mod failure;
+mod faults;
 mod go_monorepo;
 mod matrix;
 mod model;

@@ -1,0 +1,1 @@
+//! Crashes, full disks and rotten bits (A21 to A27).

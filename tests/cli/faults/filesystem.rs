@@ -1,0 +1,1 @@
+//! File systems: names, permissions, locks (A54 to A58).

@@ -1,0 +1,1 @@
+//! The graph and its configuration (A59 to A63).

@@ -1,0 +1,1 @@
+//! Running steps (A47 to A53).

@@ -1,0 +1,1 @@
+//! Hostile caches, names and checkouts (A44 to A46).
