@@ -66,6 +66,10 @@ pub(crate) fn restore(
             &mut commit,
         )?;
         outputs::prune_out(patterns, &roots).map_err(RestoreError::Io)?;
+        // Every step that has run has one, with or without outputs in it: what needs this one may list it.
+        fs::create_dir_all(&roots.out).map_err(|error| {
+            RestoreError::Io(Error::io("cannot create the directory", &roots.out, error))
+        })?;
         Ok(restored)
     };
     let restored = put();

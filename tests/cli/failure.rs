@@ -25,22 +25,6 @@ fn a_failed_step_shows_its_log_and_the_command_to_repeat_it() {
 }
 
 #[test]
-fn a_failure_is_never_kept() {
-    let p = project(&step(
-        "flaky",
-        "echo half > {out}/x; test -e ok",
-        "inputs = []\noutputs = [\"{out}/x\"]",
-    ));
-    p.granular("build").code(1);
-    p.granular("build").code(1);
-    assert_eq!(p.ran(), ["flaky", "flaky"]);
-    p.write("ok", "");
-    p.granular("build").success();
-    p.granular("build").success();
-    assert_eq!(p.ran(), ["flaky"]);
-}
-
-#[test]
 fn what_needs_a_failed_step_is_skipped_and_keep_going_builds_the_rest() {
     let p = project(
         &[
@@ -65,26 +49,6 @@ fn what_needs_a_failed_step_is_skipped_and_keep_going_builds_the_rest() {
     [exit code: 1]
     "#);
     assert_eq!(p.ran(), ["bad", "good"]);
-}
-
-#[test]
-fn a_declared_output_that_is_not_there_is_a_failure() {
-    let p = project(&step(
-        "half",
-        "echo a > {out}/a",
-        "inputs = []\noutputs = [\"{out}/a\", \"{out}/b\"]",
-    ));
-    assert_snapshot!(p.granular("build").code(1), @"
-    ---- stderr
-          Failed #half after [ELAPSED]: the declared output `{out}/b` is not there
-
-      outputs:  the declared output `{out}/b` is not there
-
-    error: 1 step failed: #half
-    [exit code: 1]
-    ");
-    p.granular("build").code(1);
-    assert_eq!(p.ran(), ["half", "half"]);
 }
 
 #[test]

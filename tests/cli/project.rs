@@ -3,12 +3,12 @@
 //! A step of a test says `echo NAME >> "$LOG"`, and [`Project::ran`] says which did: claims of the cache are held against what steps did,
 //! not against what the program says.
 
-use std::cell::Cell;
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// A workspace with a cache, a home and a log of runs of its own, all removed when dropped.
 pub(crate) struct Project {
@@ -17,7 +17,7 @@ pub(crate) struct Project {
     /// The workspace root.
     root: PathBuf,
     /// How much of the log of runs has been told.
-    told: Cell<usize>,
+    told: AtomicUsize,
     /// Whether `top` goes away with this value.
     owner: bool,
 }
@@ -51,7 +51,7 @@ impl Project {
         let top = top.canonicalize().unwrap();
         let root = top.join(name);
         fs::create_dir_all(&root).unwrap();
-        Self { top, root, told: Cell::new(0), owner: true }
+        Self { top, root, told: AtomicUsize::new(0), owner: true }
     }
 
     /// Writes the root manifest: a workspace without members, and `tables`.
@@ -65,7 +65,7 @@ impl Project {
         let copied = Command::new("cp").arg("-a").arg(&self.root).arg(&root).status().unwrap();
         assert!(copied.success());
         let _ = fs::remove_dir_all(root.join("target"));
-        Self { top: self.top.clone(), root, told: Cell::new(self.log_lines().len()), owner: false }
+        Self { top: self.top.clone(), root, told: self.log_lines().len().into(), owner: false }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -102,13 +102,14 @@ impl Project {
 
     pub(crate) fn remove(&self, path: &str) {
         let path = self.path(path);
-        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+        let is_dir = path.is_dir() && !path.is_symlink();
+        if is_dir { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
     }
 
     /// The steps that have run since this was last asked, sorted.
     pub(crate) fn ran(&self) -> Vec<String> {
         let lines = self.log_lines();
-        let mut ran = lines[self.told.replace(lines.len())..].to_vec();
+        let mut ran = lines[self.told.swap(lines.len(), Ordering::Relaxed)..].to_vec();
         ran.sort();
         ran
     }
@@ -171,8 +172,8 @@ impl Invocation {
     }
 
     /// The same, started by `wrapper`: a program and its arguments, which the program's own follow.
-    pub(crate) fn inside(mut self, wrapper: &[&str]) -> Self {
-        let mut command = Command::new(wrapper[0]);
+    pub(crate) fn inside(mut self, wrapper: &[impl AsRef<OsStr>]) -> Self {
+        let mut command = Command::new(&wrapper[0]);
         command.args(&wrapper[1..]).arg(self.command.get_program()).args(self.command.get_args());
         command.env_clear().stdin(Stdio::null());
         command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
