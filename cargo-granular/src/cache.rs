@@ -6,6 +6,7 @@ use granular::config::Settings;
 use granular::store::local::{GcLimit, LocalStore};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// How large the cache may grow where no setting says otherwise: 10 GiB.
@@ -21,23 +22,48 @@ pub(crate) struct Cache {
     pub(crate) max_size: u64,
 }
 
-/// The cache that flags, variables and settings name, or the platform's. `None`, after a warning, where there is no place for one.
+/// The cache that flags, variables and settings name, or the platform's. A place that was named and cannot hold one is a mistake;
+/// `None`, after a warning, where the platform's cannot, or where there is none.
 pub(crate) fn open(session: &Session, settings: &Settings) -> Result<Option<Cache>> {
-    let Some(dir) =
-        named(session).or_else(|| settings.cache_dir.clone()).or_else(|| usual(&session.env))
-    else {
-        session.shell.warn(
-            "there is no place for a cache, since HOME is not set: nothing is restored and nothing is kept \
-             (GRANULAR_CACHE_DIR can name a place)",
-        );
+    let named = named(session).or_else(|| settings.cache_dir.clone());
+    let is_named = named.is_some();
+    let Some(dir) = named.or_else(|| usual(&session.env)) else {
+        do_without(session, "there is no place for a cache, since HOME is not set");
         return Ok(None);
     };
-    if named(session).is_some() && dir.exists() && !dir.is_dir() {
-        let message = format!("the cache cannot lie in `{}`: it is not a directory", dir.display());
-        return Err(Trouble::usage(message));
+    if let Some(obstacle) = obstacle(&dir) {
+        let message = format!("the cache cannot lie in `{}`: {obstacle}", shown(&dir));
+        if is_named {
+            return Err(Trouble::usage(message));
+        }
+        do_without(session, &message);
+        return Ok(None);
     }
     let max_size = settings.cache_size.unwrap_or(USUAL_SIZE);
     Ok(Some(Cache { store: LocalStore::open(&dir), dir, max_size }))
+}
+
+fn do_without(session: &Session, why: &str) {
+    session.shell.warn(&format!(
+        "{why}: nothing is restored and nothing is kept (GRANULAR_CACHE_DIR can name a place)"
+    ));
+}
+
+/// Why no directory is or can be made at `dir`: what stands there, or in the way to it, is none and leads to none. What may not be
+/// read or written is none of this: it may serve.
+fn obstacle(dir: &Path) -> Option<String> {
+    let standing = dir.ancestors().find(|path| path.symlink_metadata().is_ok())?;
+    let what = match standing.metadata() {
+        Ok(metadata) if metadata.is_dir() => return None,
+        Ok(_) => "is not a directory",
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return None,
+        Err(_) => "is a link that leads nowhere",
+    };
+    Some(if standing == dir {
+        format!("it {what}")
+    } else {
+        format!("`{}` {what}", shown(standing))
+    })
 }
 
 /// The same to look at only: nothing in it is changed, not even when something was last used.

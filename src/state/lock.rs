@@ -17,6 +17,9 @@ pub struct CheckoutLock {
 /// How often a waiting build looks whether the lock is free or whether it is asked to stop.
 const PATIENCE: Duration = Duration::from_millis(20);
 
+const WITHOUT_LOCKS: &str = "two builds at once would mix what they leave: let the target directory lie on a file system that has locks \
+    (--target-dir, CARGO_TARGET_DIR)";
+
 /// Takes the lock in the file at `path`, whose directory exists. Where another process has it `waiting` is called once, with that
 /// process if it is known, and the lock is taken when it is free. `Ok(None)` if asked to stop before.
 pub fn take(
@@ -31,7 +34,10 @@ pub fn take(
         match file.try_lock() {
             Ok(()) => break,
             Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(Error::io("cannot lock", path, error)),
+            // To go on without would let two builds write the same outputs, and a mixture of both be kept.
+            Err(TryLockError::Error(error)) => {
+                return Err(Error::io("cannot lock", path, error).hint(WITHOUT_LOCKS));
+            }
         }
         if !told {
             waiting(holder(&file));

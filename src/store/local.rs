@@ -10,7 +10,7 @@
 //!     found/             reserved: sets of files that runs were found to read, by static key (a later version's)
 //!     tmp/               files that are being written
 //!     usage              about how large all this is: lines `+BYTES`
-//!     gc.lock            held by the one collection that is at work
+//!     gc.lock            held by the one collection that is at work, where the file system has locks
 //! ```
 //!
 //! Nothing is made before something is saved, and a store [`LocalStore::without_traces`] changes nothing by being asked. Directories are made with mode 0700 and files with 0600: only the user can read them.
@@ -29,7 +29,8 @@
 //! Anybody. Writers of the same blob write the same bytes, and of two writers of the same result the last one wins, either being
 //! a result for that key. There is one collection at a time ([`LocalStore::gc`]), and it may run beside everything else: it
 //! removes results before blobs and spares blobs that are young and that nobody names yet. If it takes a blob in the
-//! moment in which somebody counts on it, that is a miss later on, never a wrong byte.
+//! moment in which somebody counts on it, that is a miss later on, never a wrong byte. The same holds beside another collection: its
+//! lock saves work and keeps two from taking away more than either would, no more, so that it can be done without where there are no locks.
 //!
 //! # What a crash leaves
 //!
@@ -141,7 +142,7 @@ impl Store for LocalStore {
         let file = match file::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(io_error("cannot read", &path, error)),
+            Err(error) => return Err(self.unreadable(&path, error)),
         };
         match read_result(key, &file).map_err(|error| io_error("cannot read", &path, error))? {
             Ok(result) => {
@@ -201,7 +202,7 @@ impl LocalStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(StoreError::Missing(*digest));
             }
-            Err(error) => return Err(io_error("cannot read", &path, error)),
+            Err(error) => return Err(self.unreadable(&path, error)),
         };
         let what = || format!("the blob {}", digest.hash);
         let metadata = blob.metadata().map_err(|error| io_error("cannot read", &path, error))?;
@@ -293,11 +294,23 @@ impl LocalStore {
         StoreError::Damaged { what, how }
     }
 
+    /// Where a file cannot even be looked at, its directory is the trouble: one for all the files that are asked for.
+    fn unreadable(&self, path: &Path, error: io::Error) -> StoreError {
+        match fs::symlink_metadata(path) {
+            Err(_) => io_error("cannot read the cache directory", self.place(), error),
+            Ok(_) => io_error("cannot read", path, error),
+        }
+    }
+
     /// Which file of the store it was says nothing to its user: what helps is where the store lies.
     fn unwritable(&self, error: io::Error) -> StoreError {
-        let dir = self.dir.parent().unwrap_or(&self.dir);
-        let error = Error::io("cannot write to the cache directory", dir, error);
+        let error = Error::io("cannot write to the cache directory", self.place(), error);
         StoreError::Io(error.hint("make room there or set `cache-dir` to one that can be written"))
+    }
+
+    /// The directory that the user named.
+    fn place(&self) -> &Path {
+        self.dir.parent().unwrap_or(&self.dir)
     }
 
     fn make_directories(&self) -> io::Result<()> {

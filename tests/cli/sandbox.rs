@@ -1,26 +1,67 @@
-//! What the system is asked for so that a test can make a rare machine: namespaces. Where it refuses, the test says so, and the test
-//! command lists it as one that could not run.
+//! What the system is asked for so that a test can make a rare machine: namespaces, mounts, system calls that fail. Where it refuses, the
+//! test says so, and the test command lists it as one that could not run.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 /// Runs a program with process numbers of its own, so that this process's group and session have none there.
-pub(crate) fn new_process_numbers() -> Option<Vec<&'static str>> {
-    unshare(&["--pid", "--fork", "--mount-proc"])
+pub(crate) fn new_process_numbers() -> Option<Vec<String>> {
+    unshare("--pid --fork --mount-proc")
+}
+
+/// Runs a program with mounts of its own, made by `commands` of a shell.
+pub(crate) fn mounts(commands: &str) -> Option<Vec<String>> {
+    let mut wrapper = unshare("--mount")?;
+    let script = format!("{commands} && exec \"$@\"");
+    wrapper.extend(["sh", "-ec", &script, "sh"].map(str::to_owned));
+    allowed(wrapper)
+}
+
+/// Runs a program in whose first thread each call of `call` fails with `error`.
+pub(crate) fn failing(call: &str, error: &str) -> Option<Vec<String>> {
+    allowed(words(&format!(
+        "strace -qq -o /dev/null -e trace={call} -e inject={call}:error={error}"
+    )))
+}
+
+/// Runs a program for which the permissions of files hold, as they do not for root.
+pub(crate) fn bound_by_permissions() -> Option<Vec<String>> {
+    let options =
+        if is_root() { "--bounding-set=-dac_override,-dac_read_search" } else { "--keep-groups" };
+    allowed(words(&format!("setpriv {options}")))
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    id.stdout == b"0\n"
 }
 
 /// `unshare` with `options`, as this user or as the root of a user namespace, whichever the system lets us do.
-fn unshare(options: &[&'static str]) -> Option<Vec<&'static str>> {
-    for user in [&[][..], &["--user", "--map-root-user"]] {
-        let wrapper = [&["unshare"], user, options].concat();
-        let tried =
-            Command::new(wrapper[0]).args(&wrapper[1..]).arg("true").stderr(Stdio::null()).status();
-        if tried.is_ok_and(|status| status.success()) {
-            return Some(wrapper);
-        }
+fn unshare(options: &str) -> Option<Vec<String>> {
+    let as_root = words(&format!("unshare {options}"));
+    if works(&as_root) {
+        return Some(as_root);
     }
-    could_not_run(&format!("`unshare {}` is not allowed here", options.join(" ")));
+    allowed(words(&format!("unshare --user --map-root-user {options}")))
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+/// `wrapper`, if a program can be run in it here.
+fn allowed(wrapper: Vec<String>) -> Option<Vec<String>> {
+    if works(&wrapper) {
+        return Some(wrapper);
+    }
+    could_not_run(&format!("`{}` is not allowed here", wrapper.join(" ")));
     None
+}
+
+fn works(wrapper: &[String]) -> bool {
+    let tried =
+        Command::new(&wrapper[0]).args(&wrapper[1..]).arg("true").stderr(Stdio::null()).status();
+    tried.is_ok_and(|status| status.success())
 }
 
 /// Tells that the calling test has to be left out on this machine, and why.

@@ -114,28 +114,3 @@ fn reproduce_tells_whether_two_runs_leave_the_same() {
     let run = p.granular("reproduce impure").code(1);
     assert!(run.stdout().contains("{out}/x") && !run.stdout().contains("{out}/y"), "{run}");
 }
-
-#[test]
-fn a_named_cache_that_cannot_be_one_is_a_mistake() {
-    let p = two_outputs();
-    p.write("not-a-directory", "");
-    let file = p.path("not-a-directory");
-    let run = p.command("build").env("GRANULAR_CACHE_DIR", file.to_str().unwrap()).run().code(2);
-    assert!(run.stderr().contains("not-a-directory"), "{run}");
-    assert!(p.ran().is_empty());
-}
-
-#[test]
-fn without_a_place_for_the_cache_the_build_goes_on_and_says_so() {
-    let p = two_outputs();
-    let build = || {
-        let mut invocation = p.command("build");
-        invocation.command.env_remove("HOME").env_remove("GRANULAR_CACHE_DIR");
-        invocation.run().success()
-    };
-    let run = build();
-    assert!(run.stderr().contains("warning: "), "{run}");
-    build();
-    assert_eq!(p.ran(), ["gen"]);
-    assert_eq!(p.read_out("gen/a"), "a\n");
-}

@@ -115,19 +115,6 @@ fn a_damaged_result_is_left_where_it_is_until_a_build_meets_it() {
 }
 
 #[test]
-fn a_cache_that_cannot_be_made_is_named_with_the_way_out() {
-    let p = two();
-    let place = p.root().join("in-the-way");
-    fs::write(&place, "").unwrap();
-    let cache = place.join("cache");
-    let run = p.command("build").env("GRANULAR_CACHE_DIR", cache.to_str().unwrap()).run().success();
-    let told = run.stderr();
-    assert!(told.contains("`[ROOT]/workspace/in-the-way/cache`"), "{run}");
-    assert!(told.contains("cache-dir"), "{run}");
-    assert!(!told.contains("cannot keep a copy of"), "{run}");
-}
-
-#[test]
 fn only_the_user_can_read_the_cache() {
     let p = two();
     p.granular("build").success();

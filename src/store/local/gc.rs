@@ -46,6 +46,14 @@ struct Plan {
     temporary: Vec<(PathBuf, Item)>,
 }
 
+/// The lock of the one collection.
+enum GcLock {
+    /// This one's, as far as the file system has locks.
+    Held(File),
+    /// Another collection's.
+    Elsewhere,
+}
+
 /// A blob while a plan is made.
 #[derive(Debug)]
 struct Blob {
@@ -74,8 +82,8 @@ impl LocalStore {
         let _lock = match dry_run {
             true => None,
             false => match self.gc_lock()? {
-                None => return Ok(None),
-                lock => lock,
+                GcLock::Elsewhere => return Ok(None),
+                GcLock::Held(file) => Some(file),
             },
         };
         let listing = self.listing()?;
@@ -97,8 +105,7 @@ impl LocalStore {
         Ok(Some(report))
     }
 
-    /// The lock of the one collection; `None` if another has it.
-    fn gc_lock(&self) -> io::Result<Option<File>> {
+    fn gc_lock(&self) -> io::Result<GcLock> {
         let path = self.dir.join("gc.lock");
         let file = match file::create_private(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -106,11 +113,11 @@ impl LocalStore {
             }
             made => made?,
         };
-        match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        Ok(match file.try_lock() {
+            Err(TryLockError::WouldBlock) => GcLock::Elsewhere,
+            // A file system without locks: two collections at once cost misses, no collection costs the disk.
+            Ok(()) | Err(TryLockError::Error(_)) => GcLock::Held(file),
+        })
     }
 
     fn plan(&self, listing: &Listing, limit: GcLimit, now: SystemTime) -> io::Result<Plan> {
