@@ -5,6 +5,7 @@
 
 mod capture;
 mod clear;
+mod folding;
 mod place;
 mod prune;
 mod restore;
@@ -60,6 +61,8 @@ pub enum Unfit {
     Special(OutputPath, &'static str),
     /// A name that is not UTF-8, escaped.
     NotUtf8(String),
+    /// Two declared outputs that are one file here, where upper and lower case are not told apart.
+    OneFile(OutputPath, OutputPath),
 }
 
 /// Everything present that `patterns` own, sorted by path: files, links, empty directories, and what cannot be an output

@@ -51,6 +51,8 @@ pub(crate) struct Checked {
     pub(crate) needs: Vec<Need>,
     pub(crate) setting: Setting,
     pub(crate) verdict: Verdict,
+    /// Whether the store is to have the result of a run.
+    pub(crate) is_kept: bool,
     /// Trouble on the way that stops nothing.
     pub(crate) warnings: Vec<String>,
 }
@@ -95,7 +97,7 @@ pub(crate) fn check(
     });
     let mut warnings = Vec::new();
     let verdict = verdict(ground, id, &fingerprint, &mut warnings)?;
-    Ok(Checked { fingerprint, found, inputs, needs, setting, verdict, warnings })
+    Ok(Checked { fingerprint, found, inputs, needs, setting, verdict, is_kept: true, warnings })
 }
 
 /// Finds the inputs of one action anew: other actions have run since all were looked for.

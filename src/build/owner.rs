@@ -363,7 +363,7 @@ impl<'a, 'r> Owner<'a, 'r> {
     fn take_restored(
         &mut self,
         id: ActionId,
-        checked: Box<Checked>,
+        mut checked: Box<Checked>,
         reasons: Vec<DirtyReason>,
         result: ActionResult,
         outcome: restore::Outcome,
@@ -385,6 +385,11 @@ impl<'a, 'r> Owner<'a, 'r> {
             }
             restore::Outcome::Missed(message) => {
                 self.warn(vec![message]);
+                self.queue(id, checked);
+            }
+            restore::Outcome::Unfitting(message) => {
+                self.warn(vec![message]);
+                checked.is_kept = false;
                 self.queue(id, checked);
             }
             restore::Outcome::Failed(failure) => {

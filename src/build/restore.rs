@@ -28,6 +28,8 @@ pub(crate) enum Outcome {
     },
     /// The store could not give what it promised: nothing was touched, and it has to run.
     Missed(String),
+    /// The result is right and cannot stand here: nothing was touched, it has to run, and what comes out is not to take its place.
+    Unfitting(String),
     /// The workspace could not be written.
     Failed(Failure),
 }
@@ -81,6 +83,12 @@ pub(crate) fn restore(
         }
         Err(RestoreError::Refused(message)) => {
             return Outcome::Missed(format!("{}: {message}", store.name()));
+        }
+        Err(RestoreError::OneName(first, second)) => {
+            return Outcome::Unfitting(format!(
+                "{}: `{first}` and `{second}` are the same name here, where case does not count",
+                store.name()
+            ));
         }
         Err(RestoreError::Io(error)) => return Outcome::Failed(environment(error)),
     };

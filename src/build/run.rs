@@ -127,7 +127,9 @@ impl Attempt<'_> {
             ground.records.forget(&self.name, forgotten)?;
             return Ok(RunEnding::Done(captured.outputs));
         }
-        save_result(ground, checked, &captured, &result, outcome);
+        if checked.is_kept {
+            save_result(ground, checked, &captured, &result, outcome);
+        }
         let reasons = match &checked.verdict {
             Verdict::Stale { reasons, .. } => reasons.clone(),
             Verdict::FileSet | Verdict::Fresh(_) => Vec::new(),
@@ -368,5 +370,8 @@ fn unfit_message(unfit: &Unfit) -> String {
         }
         Unfit::Special(path, kind) => format!("the output `{path}` is a {kind}"),
         Unfit::NotUtf8(name) => format!("the name of the output `{name}` is not UTF-8"),
+        Unfit::OneFile(first, second) => format!(
+            "the outputs `{first}` and `{second}` are the same file here, where case does not count"
+        ),
     }
 }

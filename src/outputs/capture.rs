@@ -2,7 +2,7 @@
 
 use super::place::{Ground, Missing, name_of};
 use super::scan::{Entry, NOT_UTF8, scan};
-use super::{Present, Roots, Unfit, link_stays};
+use super::{Present, Roots, Unfit, folding, link_stays};
 use crate::content::{Content, Output};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -76,6 +76,7 @@ fn contents(
 ) -> Result<Vec<Content>, CaptureError> {
     let mut contents = Vec::new();
     let mut unfit = missing(patterns, entries);
+    unfit.extend(one_file(patterns, entries, roots).map_err(CaptureError::Io)?);
     for entry in entries {
         match content(entry, roots).map_err(CaptureError::Io)? {
             Ok(content) => contents.push(content),
@@ -94,6 +95,14 @@ fn missing(patterns: &[OutputPattern], entries: &[Entry]) -> Vec<Unfit> {
         |pattern: &OutputPattern| entries.iter().any(|entry| pattern.owns(&entry.present.path));
     let missing = patterns.iter().filter(|pattern| !has_match(pattern));
     missing.map(|pattern| Unfit::Missing(pattern.text().to_owned())).collect()
+}
+
+/// Two outputs that were declared by different names and are one file: what the run wrote to the one is lost.
+fn one_file(patterns: &[OutputPattern], entries: &[Entry], roots: &Roots) -> Result<Option<Unfit>> {
+    let pairs = folding::alike(entries.iter().map(|entry| &entry.present.path));
+    let mut ground = Ground::new(patterns, roots);
+    let same = folding::same(pairs, |path| ground.folds_case(path))?;
+    Ok(same.map(|(first, second)| Unfit::OneFile(first, second)))
 }
 
 fn content(entry: &Entry, roots: &Roots) -> Result<Result<Content, Unfit>> {

@@ -78,6 +78,24 @@ impl<'a> Ground<'a> {
         wiped.map_err(|source| Error::io("cannot clear", &roots.out, source))
     }
 
+    /// Whether the directory that `path` has its name in, or would have, takes names that differ in case only for one.
+    pub(super) fn folds_case(&mut self, path: &OutputPath) -> Result<bool> {
+        let roots = self.roots;
+        let mut next = Some(path.clone());
+        while let Some(path) = next {
+            let missing = if path.path.is_root() { Missing::Make } else { Missing::Leave };
+            // What is not there yet, or is no directory yet, will be as the one above it.
+            if let Ok(Some(dir)) = self.parent(&path, missing) {
+                let folds = dir.folds_case();
+                return folds.map_err(|source| {
+                    Error::io("cannot tell whether case counts beside", &roots.path(&path), source)
+                });
+            }
+            next = path.path.parent().map(|above| OutputPath { base: path.base, path: above });
+        }
+        Ok(false)
+    }
+
     fn trail(&mut self, base: Base) -> &mut Option<Trail> {
         match base {
             Base::Tree => &mut self.tree,

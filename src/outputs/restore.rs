@@ -3,7 +3,7 @@
 use super::clear::{Known, remove_directories, take_away};
 use super::place::{Directory, Ground, Missing, name_of, temporary_name};
 use super::scan::{Entry, NOT_UTF8, Scan, behind_a_link, owns, scan, stat_of};
-use super::{Displaced, Roots, has_content, link_stays};
+use super::{Displaced, Roots, folding, has_content, link_stays};
 use crate::content::{Content, Output};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -31,6 +31,9 @@ pub enum RestoreError {
     Store(StoreError),
     /// The result names a path that the action does not own, or that cannot be: nothing has been touched. It was a miss.
     Refused(String),
+    /// Two of its paths are one name here, where upper and lower case are not told apart: nothing has been touched. It was a miss,
+    /// and no damage: elsewhere the result may be right.
+    OneName(OutputPath, OutputPath),
     /// The workspace could not be written.
     Io(Error),
 }
@@ -61,6 +64,12 @@ pub fn restore(
 ) -> Result<Restored, RestoreError> {
     check(patterns, outputs).map_err(RestoreError::Refused)?;
     let scan = scan(patterns, roots).map_err(RestoreError::Io)?;
+    let mut ground = Ground::new(patterns, roots);
+    let pairs = folding::alike(outputs.iter().map(|output| &output.path));
+    let same = folding::same(pairs, |path| ground.folds_case(path)).map_err(RestoreError::Io)?;
+    if let Some((first, second)) = same {
+        return Err(RestoreError::OneName(first, second));
+    }
     check_ways(patterns, outputs, roots).map_err(RestoreError::Io)?;
     let plan = Plan::new(outputs, &scan, known, roots, index).map_err(RestoreError::Io)?;
     let staged = Staged::fetch(&plan, roots, store)?;
@@ -68,7 +77,6 @@ pub fn restore(
 
     let mut restored =
         Restored { bytes: bytes(outputs), untouched: plan.untouched(), displaced: Vec::new() };
-    let mut ground = Ground::new(patterns, roots);
     plan.make_room(&scan, &mut ground, roots, &mut restored.displaced).map_err(RestoreError::Io)?;
     plan.put_in_place(staged, &mut ground, roots, index).map_err(RestoreError::Io)?;
     Ok(restored)
@@ -103,10 +111,7 @@ fn check(patterns: &[OutputPattern], outputs: &[Output]) -> Result<(), String> {
             _ => {}
         }
     }
-    match cfg!(any(windows, target_os = "macos")).then(|| folded_alike(outputs)).flatten() {
-        Some((first, second)) => Err(format!("`{first}` and `{second}` are the same file here")),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn is_link_target(path: &OutputPath, target: &str) -> bool {
@@ -114,16 +119,6 @@ fn is_link_target(path: &OutputPath, target: &str) -> bool {
         && !target.contains('\0')
         && target.len() < PATH_SIZE_MAX
         && link_stays(path, target)
-}
-
-/// Two outputs that differ in upper and lower case only.
-pub(super) fn folded_alike(outputs: &[Output]) -> Option<(&OutputPath, &OutputPath)> {
-    let mut seen = HashMap::new();
-    outputs.iter().find_map(|output| {
-        let other = seen
-            .insert((output.path.base, output.path.path.as_str().to_lowercase()), &output.path)?;
-        Some((other, &output.path))
-    })
 }
 
 /// Checks that every directory which outputs lie below and which is not owned is a directory, or not there yet.

@@ -2,6 +2,7 @@
 //! test says so, and the test command lists it as one that could not run.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Runs a program with process numbers of its own, so that this process's group and session have none there.
@@ -13,6 +14,20 @@ pub(crate) fn new_process_numbers() -> Option<Vec<String>> {
 pub(crate) fn mounts(commands: &str) -> Option<Vec<String>> {
     let mut wrapper = unshare("--mount")?;
     let script = format!("{commands} && exec \"$@\"");
+    wrapper.extend(["sh", "-ec", &script, "sh"].map(str::to_owned));
+    allowed(wrapper)
+}
+
+/// Runs a program for which `mountpoint` is a file system that does not tell upper from lower case, kept in the directory `backing`.
+pub(crate) fn folding(backing: &Path, mountpoint: &Path) -> Option<Vec<String>> {
+    let server = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/cli/folding.py");
+    let (backing, mountpoint) = (backing.display(), mountpoint.display());
+    let script = format!(
+        "/usr/bin/python3 '{server}' '{backing}' '{mountpoint}' & server=$!; \
+         until mountpoint -q '{mountpoint}'; do kill -0 $server; sleep 0.02; done; \
+         code=0; (cd '{mountpoint}' && exec \"$@\") || code=$?; umount '{mountpoint}'; wait $server; exit $code"
+    );
+    let mut wrapper = unshare("--mount")?;
     wrapper.extend(["sh", "-ec", &script, "sh"].map(str::to_owned));
     allowed(wrapper)
 }

@@ -95,6 +95,15 @@ impl Directory {
         }
     }
 
+    /// Whether names that differ in case only are one here.
+    pub(in crate::outputs) fn folds_case(&self) -> io::Result<bool> {
+        let probe = temporary_name();
+        fs::create_dir(self.0.join(&probe))?;
+        let folds = fs::exists(self.0.join(probe.to_ascii_uppercase()));
+        fs::remove_dir(self.0.join(&probe))?;
+        folds
+    }
+
     /// There is no executable bit to set.
     pub(in crate::outputs) fn set_executable(
         &self,

@@ -3,6 +3,7 @@
 use super::temporary_name;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -173,6 +174,28 @@ impl Directory {
         Ok(rustix::fs::utimensat(&self.0, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
+    /// Whether names that differ in case only are one here. Asks by a name that stands here; where none has a letter, by one that is
+    /// made for it and removed.
+    pub(in crate::outputs) fn folds_case(&self) -> io::Result<bool> {
+        let names: HashSet<OsString> = self.names()?.into_iter().collect();
+        let mut others = names.iter().filter_map(|name| in_other_case(name));
+        if let Some(other) = others.find(|other| !names.contains(other)) {
+            return self.has(&other);
+        }
+        let probe = temporary_name();
+        rustix::fs::mkdirat(&self.0, probe.as_str(), Mode::from_raw_mode(0o700))?;
+        let folds = self.has(OsStr::new(&probe.to_ascii_uppercase()));
+        self.remove_dir(OsStr::new(&probe))?;
+        folds
+    }
+
+    fn has(&self, name: &OsStr) -> io::Result<bool> {
+        match rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(false),
+            stat => Ok(stat.map(|_| true)?),
+        }
+    }
+
     /// The names in this directory.
     fn names(&self) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
@@ -207,4 +230,14 @@ impl Directory {
         let mode = Mode::from_raw_mode(change(u32::from(stat.st_mode) & 0o7777) as _);
         Ok(rustix::fs::chmodat(&self.0, name, mode, AtFlags::SYMLINK_NOFOLLOW)?)
     }
+}
+
+/// A name with upper and lower case exchanged; `None` if that changes nothing.
+fn in_other_case(name: &OsStr) -> Option<OsString> {
+    let exchanged = |byte: &u8| match byte.is_ascii_lowercase() {
+        true => byte.to_ascii_uppercase(),
+        false => byte.to_ascii_lowercase(),
+    };
+    let other = OsString::from_vec(name.as_bytes().iter().map(exchanged).collect());
+    (other != name).then_some(other)
 }

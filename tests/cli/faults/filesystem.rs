@@ -9,7 +9,7 @@ use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// What `é` is as one character, and as a letter with an accent behind it: names that look the same and are not.
 const COMPOSED: &str = "caf\u{e9}";
@@ -468,6 +468,77 @@ fn a57_names_that_differ_in_case_only_are_two_inputs_and_two_outputs() {
     assert!(ends_well(&p).is_empty());
 }
 
+/// Another checkout, in a file system where case does not count, and what a program is run in to see it.
+fn folded(p: &Project) -> Option<(Project, Vec<String>)> {
+    let (backing, folded) = (p.checkout("backing"), p.checkout("folded"));
+    let inside = sandbox::folding(backing.root(), folded.root())?;
+    Some((folded, inside))
+}
+
+#[test]
+fn a57_where_case_does_not_count_a_result_with_colliding_names_is_refused_and_stays_what_it_is() {
+    let p = project(
+        &[
+            step(
+                "two",
+                "mkdir -p gen; cat in > gen/Foo; echo lower > gen/foo",
+                "inputs = [\"in\"]\noutputs = [\"gen\"]",
+            ),
+            step(
+                "dirs",
+                "mkdir -p {out}/Sub {out}/sub; echo A > {out}/Sub/a; cat in > {out}/sub/b",
+                "inputs = [\"in\"]\noutputs = [\"{out}\"]",
+            ),
+            step("one", "cat in > {out}/x", "inputs = [\"in\"]\noutputs = [\"{out}/x\"]"),
+        ]
+        .concat(),
+    );
+    p.write("in", "upper\n");
+    let Some((folded, inside)) = folded(&p) else { return };
+    p.granular("build").success();
+    assert_eq!(p.ran(), ["dirs", "one", "two"]);
+    let cache = || tree(&p.cache(), |_| false);
+    let kept = cache();
+    let build = || folded.command("build").inside(&inside).run().success().stderr();
+    folded.ran();
+    let told = build();
+    assert!(told.contains("`gen/Foo` and `gen/foo` are the same name here"), "{told}");
+    assert!(told.contains("`{out}/Sub` and `{out}/sub` are the same name here"), "{told}");
+    assert!(told.contains("Restored #one"), "{told}");
+    assert_eq!(folded.ran(), ["dirs", "two"]);
+    build();
+    assert!(folded.ran().is_empty(), "what came of it is fresh");
+    let now = cache();
+    let results = |tree: &super::Tree| {
+        let results = tree.clone().into_iter().filter(|(path, _)| path.starts_with("v1/results"));
+        results.collect::<super::Tree>()
+    };
+    assert_same(&results(&now), &results(&kept));
+    // Where case counts the cache still gives both.
+    p.remove("gen");
+    p.remove("target");
+    p.granular("build").success();
+    assert_eq!((p.read("gen/Foo"), p.read("gen/foo")), ("upper\n".into(), "lower\n".into()));
+    p.ran();
+    assert!(ends_well(&p).is_empty());
+}
+
+#[test]
+fn a57_where_case_does_not_count_outputs_that_are_declared_by_colliding_names_fail_the_step() {
+    let p = project(&step(
+        "two",
+        "cat in > {out}/X; echo x > {out}/x",
+        "inputs = [\"in\"]\noutputs = [\"{out}/X\", \"{out}/x\"]",
+    ));
+    p.write("in", "upper\n");
+    let Some((folded, inside)) = folded(&p) else { return };
+    let told = folded.command("build").inside(&inside).run().code(1).stderr();
+    assert!(told.contains("the outputs `{out}/X` and `{out}/x` are the same file here"), "{told}");
+    assert!(!p.cache().join("v1/results").exists(), "nothing is kept");
+    p.ran();
+    assert_eq!(ends_well(&p), ["two"]);
+}
+
 /// What the system says where a file system has no locks: a network one without its lock daemon, and one that knows none.
 const NO_LOCKS: [&str; 2] = ["ENOLCK", "EOPNOTSUPP"];
 
@@ -483,7 +554,10 @@ fn a58_a_checkout_that_cannot_be_locked_is_refused_and_the_way_out_is_told() {
         }
         // Two at once could mix: neither goes on.
         let builds: Vec<_> = (0..4)
-            .map(|_| p.command("build").inside(&without_locks).command.spawn().unwrap())
+            .map(|_| {
+                let mut build = p.command("build").inside(&without_locks).command;
+                build.stderr(Stdio::null()).spawn().unwrap()
+            })
             .collect();
         for mut build in builds {
             assert_eq!(build.wait().unwrap().code(), Some(3));
