@@ -4,31 +4,67 @@
 use crate::error::Result;
 use crate::path::{Base, OutputPath, RelPath};
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 /// Two paths that differ in upper and lower case only, in their last component.
 pub(super) type Alike = (OutputPath, OutputPath);
 
 /// The outputs, and the directories on the way to them, that differ from an earlier one in case only. Of what lies below such a pair
-/// nothing more is said.
+/// nothing more is said. The paths are sorted, so that what lies below a directory comes together: each directory is looked at once,
+/// however deep it lies and however many outputs are in it.
 pub(super) fn alike<'a>(paths: impl Iterator<Item = &'a OutputPath>) -> Vec<Alike> {
-    let mut exact: HashMap<(Base, String), &str> = HashMap::new();
+    let mut seen: HashMap<u64, &OutputPath> = HashMap::new();
     let mut found = Vec::new();
-    for OutputPath { base, path } in paths {
-        let text = path.as_str();
-        let ends = text.match_indices('/').map(|(end, _)| end).chain([text.len()]);
-        for way in ends.filter_map(|end| text.get(..end)) {
-            let other = *exact.entry((*base, way.to_lowercase())).or_insert(way);
-            if other != way {
-                found.extend(at(*base, other).zip(at(*base, way)));
+    let mut last: Option<&OutputPath> = None;
+    // Of the last path: for each component a hash of the way down to it, in lower case. Shorter than the path below a pair.
+    let mut ways: Vec<u64> = Vec::new();
+    for path in paths {
+        let shared = last.replace(path).map_or(0, |last| shared_components(last, path));
+        if shared > ways.len() {
+            continue;
+        }
+        ways.truncate(shared);
+        for name in path.path.components().skip(shared) {
+            let way = way_down(path.base, ways.last(), name);
+            let depth = ways.len() + 1;
+            if let Some(other) = seen.get(&way).and_then(|other| cut(other, depth))
+                && let Some(this) = cut(path, depth)
+                && other != this
+                && lower(&other) == lower(&this)
+            {
+                found.push((other, this));
                 break;
             }
+            seen.insert(way, path);
+            ways.push(way);
         }
     }
     found
 }
 
-fn at(base: Base, path: &str) -> Option<OutputPath> {
-    RelPath::new(path).map(|path| OutputPath { base, path })
+fn shared_components(first: &OutputPath, second: &OutputPath) -> usize {
+    let names = first.path.components().zip(second.path.components());
+    match first.base == second.base {
+        true => names.take_while(|(first, second)| first == second).count(),
+        false => 0,
+    }
+}
+
+fn way_down(base: Base, above: Option<&u64>, name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (base, above, name.to_lowercase()).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn lower(path: &OutputPath) -> String {
+    path.path.as_str().to_lowercase()
+}
+
+/// The first components of a path.
+fn cut(path: &OutputPath, depth: usize) -> Option<OutputPath> {
+    let text = path.path.as_str();
+    let end = text.match_indices('/').nth(depth - 1).map_or(text.len(), |(end, _)| end);
+    Some(OutputPath { base: path.base, path: RelPath::new(text.get(..end)?)? })
 }
 
 /// The first of `pairs` that is one name, by what `folds` says of the directory that a path has its name in.
@@ -55,8 +91,13 @@ pub(super) fn same(
 mod tests {
     use super::*;
 
+    fn at(base: Base, path: &str) -> OutputPath {
+        OutputPath { base, path: RelPath::new(path).unwrap() }
+    }
+
     fn pairs(paths: &[&str]) -> Vec<(String, String)> {
-        let paths: Vec<_> = paths.iter().map(|path| at(Base::Tree, path).unwrap()).collect();
+        let mut paths: Vec<_> = paths.iter().map(|path| at(Base::Tree, path)).collect();
+        paths.sort();
         let found = alike(paths.iter()).into_iter();
         found.map(|(first, second)| (first.to_string(), second.to_string())).collect()
     }
@@ -75,18 +116,26 @@ mod tests {
             [pair("\u{c9}t\u{e9}", "\u{e9}t\u{e9}")]
         );
         assert_eq!(pairs(&["a/Foo", "b/foo", "a/food", "a/Foo-"]), []);
+        assert_eq!(pairs(&["D/d/x", "d/D/y", "d/D/z", "e", "E"]), [pair("D", "d"), pair("E", "e")]);
+    }
+
+    #[test]
+    fn deep_paths_are_looked_at_in_time() {
+        let deep = "a/".repeat(1000);
+        let paths: Vec<_> = (0..100).map(|n| format!("{n:04}/{deep}x")).collect();
+        let paths: Vec<_> = paths.iter().map(|path| at(Base::Tree, path)).collect();
+        assert_eq!(alike(paths.iter()), []);
     }
 
     #[test]
     fn the_same_name_below_both_roots_is_not_alike() {
-        let paths = [at(Base::Tree, "a").unwrap(), at(Base::Out, "A").unwrap()];
+        let paths = [at(Base::Tree, "a"), at(Base::Out, "A")];
         assert_eq!(alike(paths.iter()), []);
     }
 
     #[test]
     fn each_directory_is_asked_once_and_decides_for_itself() {
-        let paths =
-            ["a/X", "a/Y", "a/x", "a/y", "b/X", "b/x"].map(|path| at(Base::Tree, path).unwrap());
+        let paths = ["a/X", "a/Y", "a/x", "a/y", "b/X", "b/x"].map(|path| at(Base::Tree, path));
         let mut asked = Vec::new();
         let found = same(alike(paths.iter()), |path| {
             asked.push(path.to_string());
