@@ -89,4 +89,4 @@ class Folding(Operations):
         return {name: getattr(stat, name) for name in names}
 
 
-FUSE(Folding(sys.argv[1]), sys.argv[2], foreground=True, nothreads=True, default_permissions=True, use_ino=True)
+FUSE(Folding(sys.argv[1]), sys.argv[2], foreground=True, nothreads=True, default_permissions=True, use_ino=True, nonempty=True)

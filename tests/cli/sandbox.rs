@@ -25,7 +25,7 @@ pub(crate) fn folding(backing: &Path, mountpoint: &Path) -> Option<Vec<String>> 
     let script = format!(
         "/usr/bin/python3 '{server}' '{backing}' '{mountpoint}' & server=$!; \
          until mountpoint -q '{mountpoint}'; do kill -0 $server; sleep 0.02; done; \
-         code=0; (cd '{mountpoint}' && exec \"$@\") || code=$?; umount '{mountpoint}'; wait $server; exit $code"
+         code=0; (cd '{mountpoint}' && exec \"$@\") || code=$?; umount -l '{mountpoint}'; wait $server || :; exit $code"
     );
     let mut wrapper = unshare("--mount")?;
     wrapper.extend(["sh", "-ec", &script, "sh"].map(str::to_owned));
@@ -54,7 +54,7 @@ fn is_root() -> bool {
 /// `unshare` with `options`, as this user or as the root of a user namespace, whichever the system lets us do.
 fn unshare(options: &str) -> Option<Vec<String>> {
     let as_root = words(&format!("unshare {options}"));
-    if works(&as_root) {
+    if trouble(&as_root).is_none() {
         return Some(as_root);
     }
     allowed(words(&format!("unshare --user --map-root-user {options}")))
@@ -66,17 +66,22 @@ fn words(line: &str) -> Vec<String> {
 
 /// `wrapper`, if a program can be run in it here.
 fn allowed(wrapper: Vec<String>) -> Option<Vec<String>> {
-    if works(&wrapper) {
-        return Some(wrapper);
+    match trouble(&wrapper) {
+        None => Some(wrapper),
+        Some(trouble) => {
+            could_not_run(&format!("`{}` does not work here: {trouble}", wrapper.join(" ")));
+            None
+        }
     }
-    could_not_run(&format!("`{}` is not allowed here", wrapper.join(" ")));
-    None
 }
 
-fn works(wrapper: &[String]) -> bool {
-    let tried =
-        Command::new(&wrapper[0]).args(&wrapper[1..]).arg("true").stderr(Stdio::null()).status();
-    tried.is_ok_and(|status| status.success())
+/// What is said where nothing can be run in `wrapper`.
+fn trouble(wrapper: &[String]) -> Option<String> {
+    match Command::new(&wrapper[0]).args(&wrapper[1..]).arg("true").stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 /// Tells that the calling test has to be left out on this machine, and why.
