@@ -13,7 +13,7 @@ use std::io;
 /// Removes from the output directory everything that no pattern owns: files, links, and directories that have nothing in
 /// them then. Says the paths of what was removed and was not a directory, sorted. What lies below a link is not looked at.
 ///
-/// The output directory itself stays; but a file or link in its place that no pattern owns is removed.
+/// So is the output directory itself: whether it is there must not depend on whether a step ran or was restored.
 pub fn prune_out(patterns: &[OutputPattern], roots: &Roots) -> Result<Vec<OutputPath>> {
     let mut ground = Ground::new(patterns, roots);
     let unowned = Unowned::find(patterns, roots, &mut ground)?;
@@ -34,7 +34,7 @@ pub fn prune_out(patterns: &[OutputPattern], roots: &Roots) -> Result<Vec<Output
 struct Unowned {
     /// What is not a directory.
     entries: Vec<Entry>,
-    /// Directories below the output directory, each before those in it.
+    /// The output directory and those below it, each before those in it.
     directories: Vec<OutputPath>,
 }
 
@@ -59,9 +59,7 @@ impl Unowned {
             }
             unlock(&next, ground)?;
             list(&next, roots, &mut found)?;
-            if !next.path.path.is_root() {
-                unowned.directories.push(next.path);
-            }
+            unowned.directories.push(next.path);
         }
         Ok(unowned)
     }

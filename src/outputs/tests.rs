@@ -1142,12 +1142,11 @@ fn out_that_is_owned_or_not_there_is_not_pruned() {
 }
 
 #[test]
-fn pruning_empties_the_out_of_a_step_without_outputs_there() {
+fn pruning_takes_away_the_out_of_a_step_without_outputs_there() {
     let world = World::new(&["dist"]);
     world.write("{out}/a/b", "b");
     assert_eq!(world.prune_out(), ["{out}/a/b"]);
-    assert!(world.in_out().is_empty());
-    assert!(world.roots.out.is_dir());
+    assert!(!world.roots.out.exists());
 }
 
 #[test]
@@ -1164,7 +1163,6 @@ fn pruning_removes_links_and_not_what_they_lead_to() {
     assert!(world.in_out().is_empty());
     assert!(outside.join("precious").exists() && outside.join("lib/precious").exists());
 
-    fs::remove_dir(&world.roots.out).unwrap();
     symlink(&outside, &world.roots.out).unwrap();
     assert_eq!(world.prune_out(), ["{out}"]);
     assert!(!world.roots.out.is_symlink() && outside.join("lib/precious").exists());
