@@ -191,6 +191,15 @@ impl Invocation {
         self
     }
 
+    /// Runs it, and does `meanwhile` while it runs; that is given its process id.
+    #[must_use = "either snapshot the output or assert how it ended"]
+    pub(crate) fn run_while(mut self, meanwhile: impl FnOnce(u32)) -> Run {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = self.command.spawn().unwrap();
+        meanwhile(child.id());
+        Run { output: child.wait_with_output().unwrap(), top: self.top }
+    }
+
     #[must_use = "either snapshot the output or assert how it ended"]
     pub(crate) fn run(mut self) -> Run {
         Run { output: self.command.output().unwrap(), top: self.top }
