@@ -7,6 +7,7 @@ use crate::content::Output;
 use crate::event::Failure;
 use crate::fingerprint::Fingerprint;
 use crate::index::Index;
+use crate::path::RelPath;
 use crate::project::Project;
 use crate::reason::DirtyReason;
 use crate::state::State;
@@ -95,6 +96,20 @@ pub fn assess(
     Ok(assessments)
 }
 
+/// The files and links that the inputs of each of `wanted` are at this moment, sorted: exactly those that its key is made of, besides what
+/// its needs export.
+pub fn inputs(
+    project: &Project,
+    wanted: &[ActionId],
+) -> Result<Vec<(ActionId, Vec<RelPath>)>, BuildError> {
+    let mut found = files::find(project, wanted, &files::hidden(project))?;
+    let mut paths = |id: &ActionId| {
+        let files = found.remove(id).unwrap_or_default().files;
+        (*id, files.into_iter().map(|found| found.path).collect())
+    };
+    Ok(wanted.iter().map(&mut paths).collect())
+}
+
 /// The exports of an action's needs; the needs of which they are not known, if there are any.
 fn needs_of(
     project: &Project,
@@ -171,7 +186,7 @@ fn record_of(ground: &Ground<'_>, id: ActionId) -> Option<Arc<Record>> {
 
 fn message_of(failure: Failure) -> String {
     match failure {
-        Failure::Environment { message, .. } => message,
+        Failure::Environment { message, .. } | Failure::Inputs { message, .. } => message,
         Failure::Outputs(messages) => messages.join("; "),
         Failure::Command { repeat, .. } => repeat,
     }

@@ -87,6 +87,13 @@ pub enum Failure {
     },
     /// The command ended well, but what it left is not what is declared: one sentence each.
     Outputs(Vec<String>),
+    /// What it reads or leaves was changed meanwhile, and that is a mistake or was to count as one.
+    Inputs {
+        /// What changed.
+        message: String,
+        /// The way out.
+        hint: String,
+    },
     /// The environment did not let it run: a tool is missing, a directory cannot be written. Exit code 3.
     Environment {
         /// What is wrong.

@@ -55,7 +55,8 @@
 //! - `fresh` is said only when the outputs on disk are the recorded ones at that moment.
 //! - A result is visible in a store only after every blob of it. A hit whose blobs are gone or damaged is a miss.
 //! - The bytes that a restore puts in place are the bytes that were hashed.
-//! - Nothing is stored for a step that failed, was stopped, or for which anything that its key was made of changed underneath: inputs, tools, exports of needs.
+//! - Nothing is stored for a step that failed, was stopped, or for which anything that its key was made of changed underneath: inputs, tools, exports of needs;
+//!   nor where its outputs changed before they were captured.
 //! - A restore writes only what the action's output patterns own, whatever a result says. A file in the tree that no run of ours made is moved, never deleted.
 //! - A store never fails a build; its trouble is an event. A mistake of the user's and a failed step are values.
 //! - The library never prints, knows no terminal, no network and no async. Only [`digest`] names a hash function.

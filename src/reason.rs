@@ -14,7 +14,7 @@ pub enum DirtyReason {
     LastRunFailed,
     /// The last run was stopped before its end.
     LastRunUnfinished,
-    /// Inputs changed during the last run, so that its result was not kept.
+    /// Inputs changed during the last run, or outputs behind it, so that its result was not kept.
     LastRunDisturbed,
     /// The fingerprint's format is another.
     FormatChanged,
@@ -161,7 +161,9 @@ impl fmt::Display for DirtyReason {
             Self::NeverRan => f.write_str("it has not run here before"),
             Self::LastRunFailed => f.write_str("its last run failed"),
             Self::LastRunUnfinished => f.write_str("its last run did not come to its end"),
-            Self::LastRunDisturbed => f.write_str("its inputs changed during its last run"),
+            Self::LastRunDisturbed => {
+                f.write_str("its inputs or outputs changed during its last run")
+            }
             Self::FormatChanged => {
                 f.write_str("this version of cargo granular makes keys in another way")
             }

@@ -29,7 +29,7 @@ pub enum Reproduction {
     Different(Vec<Difference>),
     /// One of the runs, or one of a need, failed.
     Failed(Failure),
-    /// There is nothing to compare: it was stopped, or inputs changed during a run, which an event has told.
+    /// There is nothing to compare: it was stopped, or inputs or outputs changed during a run, which an event has told.
     Unfinished,
 }
 

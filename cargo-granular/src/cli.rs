@@ -95,6 +95,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   cargo granular explain api
+  cargo granular explain api --inputs   Which files count
   diff <(cargo granular explain api --fingerprint) other-machine.txt")]
     Explain(Explain),
     /// Show the hit rate, the time saved and the slowest steps of this checkout
@@ -197,6 +198,9 @@ pub(crate) struct BringUp {
     /// Go on with what does not depend on a failed step
     #[arg(long)]
     pub(crate) keep_going: bool,
+    /// Fail a step if its inputs or outputs are changed while it runs
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// Number of steps at once; -N for that many fewer than processors, `default` for all of them
     #[arg(short, long, value_name = "N", allow_hyphen_values = true, value_parser = Jobs::parse)]
     pub(crate) jobs: Option<Jobs>,
@@ -251,6 +255,9 @@ pub(crate) struct Explain {
     /// Print the fingerprint: everything that may change what the step leaves
     #[arg(long)]
     pub(crate) fingerprint: bool,
+    /// Print the files that its inputs are at this moment, one a line
+    #[arg(long, conflicts_with = "fingerprint")]
+    pub(crate) inputs: bool,
     #[command(flatten)]
     pub(crate) format: Format,
     #[command(flatten)]
@@ -633,6 +640,7 @@ mod tests {
           -n, --dry-run                 Say what would be done, and why, without doing it
               --force                   Run what was asked for again although it is up to date
               --keep-going              Go on with what does not depend on a failed step
+              --strict                  Fail a step if its inputs or outputs are changed while it runs
           -j, --jobs <N>                Number of steps at once; -N for that many fewer than processors,
                                         `default` for all of them
               --no-cache                Neither restore from the cache nor save to it
@@ -679,6 +687,7 @@ mod tests {
           -n, --dry-run                 Say what would be done, and why, without doing it
               --force                   Run what was asked for again although it is up to date
               --keep-going              Go on with what does not depend on a failed step
+              --strict                  Fail a step if its inputs or outputs are changed while it runs
           -j, --jobs <N>                Number of steps at once; -N for that many fewer than processors,
                                         `default` for all of them
               --no-cache                Neither restore from the cache nor save to it
@@ -788,6 +797,7 @@ mod tests {
         Options:
               --fingerprint             Print the fingerprint: everything that may change what the step
                                         leaves
+              --inputs                  Print the files that its inputs are at this moment, one a line
               --message-format <FMT>    What is written to standard output [default: human] [possible
                                         values: human, json]
           -v, --verbose...              Use verbose output (-vv: also what the steps print)
@@ -810,6 +820,7 @@ mod tests {
 
         Examples:
           cargo granular explain api
+          cargo granular explain api --inputs   Which files count
           diff <(cargo granular explain api --fingerprint) other-machine.txt
         ");
     }

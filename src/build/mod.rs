@@ -41,6 +41,8 @@ pub struct Options {
     pub keep_going: bool,
     /// Whether what was asked for (not what it needs) runs again although it is up to date.
     pub force: bool,
+    /// Whether a step fails if what it reads or leaves is changed meanwhile; otherwise that is only told, and its result not kept.
+    pub strict: bool,
 }
 
 /// What a build works with, besides the project: its edges to the world.

@@ -416,6 +416,15 @@ impl<'a, 'r> Owner<'a, 'r> {
         };
         match outcome.ending {
             run::RunEnding::Done(outputs) => self.succeed(id, checked, &outputs, Status::Ran, told),
+            run::RunEnding::Disturbed(outputs, message) if !self.options.strict => {
+                self.warn(vec![message]);
+                self.succeed(id, checked, &outputs, Status::Ran, told);
+            }
+            run::RunEnding::Disturbed(_, message) => {
+                self.states.release(&checked.fingerprint.key);
+                let hint = "build again once nothing changes".to_owned();
+                self.fail(id, Failure::Inputs { message, hint }, told);
+            }
             run::RunEnding::Failed(failure) => {
                 self.states.release(&checked.fingerprint.key);
                 self.fail(id, failure, told);

@@ -1,16 +1,26 @@
 //! Looks again, after a run, at everything that the key was made of. What changed underneath makes the result belong to no key.
 
 use super::Ground;
-use super::check::{Checked, Need, UpToDate, find_now};
+use super::check::{Checked, Need, UpToDate};
 use crate::action::ActionId;
+use crate::content::Input;
 use crate::error::{Error, Result};
-use crate::inputs;
+use crate::inputs::{self, FoundInputs};
 use crate::outputs;
 use crate::stat::Stat;
 use std::collections::BTreeSet;
 
-/// What is not any more as it was when the key was made; empty if all is. Files are told from the workspace root.
-pub(crate) fn changed(ground: &Ground<'_>, id: ActionId, checked: &Checked) -> Result<Vec<String>> {
+/// What is not any more as it was when the key was made.
+#[derive(Default)]
+pub(crate) struct Changed {
+    /// All of it, in words that "changed" can follow. Files are told from the workspace root.
+    pub(crate) told: Vec<String>,
+    /// The action's own inputs among it, as they are now; without those that are gone.
+    pub(crate) inputs: Vec<Input>,
+}
+
+/// Looks at everything again.
+pub(crate) fn changed(ground: &Ground<'_>, id: ActionId, checked: &Checked) -> Result<Changed> {
     let mut changed = changed_inputs(ground, id, checked)?;
     for tool in &checked.setting.tools {
         let stat = Stat::of_pointee(&tool.path)
@@ -19,39 +29,48 @@ pub(crate) fn changed(ground: &Ground<'_>, id: ActionId, checked: &Checked) -> R
             Some(stat) => ground.index.digest(&tool.path, &stat)? == tool.digest,
             None => false,
         };
-        changed.extend((!same).then(|| tool.name.clone()));
+        changed.told.extend((!same).then(|| quoted(&tool.name)));
     }
     let mut seen = BTreeSet::new();
     for need in &checked.needs {
-        changed_exports(ground, need, &mut seen, &mut changed)?;
+        changed_exports(ground, need, &mut seen, &mut changed.told)?;
     }
     Ok(changed)
 }
 
+fn quoted(what: impl std::fmt::Display) -> String {
+    format!("`{what}`")
+}
+
+/// What an action's patterns match now. That one matches nothing any more is a change here, and no mistake.
+fn find(ground: &Ground<'_>, id: ActionId) -> Result<FoundInputs> {
+    let patterns = [&ground.project.graph[id].inputs];
+    let found = inputs::find(&ground.project.workspace.root, &patterns, ground.hidden)?;
+    Ok(found.into_iter().next().unwrap_or_default())
+}
+
 /// The inputs that were touched, and those whose bytes differ although nothing shows it: a file that was written in the same tick
 /// of the clock as it was read is read again.
-fn changed_inputs(ground: &Ground<'_>, id: ActionId, checked: &Checked) -> Result<Vec<String>> {
-    let Ok(now) = find_now(ground, id) else {
-        return Ok(checked
-            .found
-            .files
-            .iter()
-            .take(1)
-            .map(|found| found.path.to_string())
-            .collect());
-    };
+fn changed_inputs(ground: &Ground<'_>, id: ActionId, checked: &Checked) -> Result<Changed> {
+    let mut now = find(ground, id)?;
+    let root = &ground.project.workspace.root;
+    let mut changed = Changed::default();
     let touched = inputs::changed(&checked.found.files, &now.files);
+    changed.told.extend(touched.iter().map(quoted));
+    changed.told.extend(now.refused.iter().map(|what| format!("what it reads ({what})")));
     if !touched.is_empty() {
-        return Ok(touched.iter().map(ToString::to_string).collect());
+        now.files.retain(|found| touched.binary_search(&found.path).is_ok());
+        changed.inputs = inputs::digest(root, &now.files, ground.index)?;
+        return Ok(changed);
     }
-    let digested = inputs::digest(&ground.project.workspace.root, &now.files, ground.index)?;
-    let differs = digested.iter().filter(|input| {
-        checked
-            .inputs
-            .binary_search_by(|other| other.path.cmp(&input.path))
-            .is_ok_and(|at| checked.inputs[at] != **input)
-    });
-    Ok(differs.map(|input| input.path.to_string()).collect())
+    changed.inputs = inputs::digest(root, &now.files, ground.index)?;
+    let differs = |input: &Input| {
+        let before = checked.inputs.binary_search_by(|other| other.path.cmp(&input.path));
+        before.is_ok_and(|at| checked.inputs[at] != *input)
+    };
+    changed.inputs.retain(differs);
+    changed.told.extend(changed.inputs.iter().map(|input| quoted(&input.path)));
+    Ok(changed)
 }
 
 /// What a need exported and is not so any more: its outputs or, where it has none, what it read and what its own needs exported.
@@ -70,15 +89,11 @@ fn changed_exports(
         let roots = ground.project.roots(need.id);
         let present = outputs::present(&action.outputs, &roots)?;
         let difference = outputs::difference(&state.outputs, &present, &roots, ground.index)?;
-        changed.extend(difference.map(|path| format!("{path} of {}", action.name)));
+        changed.extend(difference.map(|path| format!("`{path}` of `{}`", action.name)));
         return Ok(());
     }
-    match find_now(ground, need.id) {
-        Ok(now) => {
-            let touched = inputs::changed(&state.found.files, &now.files);
-            changed.extend(touched.iter().map(ToString::to_string));
-        }
-        Err(_) => changed.push(format!("what {} reads", action.name)),
-    }
+    let now = find(ground, need.id)?;
+    let touched = inputs::changed(&state.found.files, &now.files);
+    changed.extend(touched.iter().map(quoted));
     state.needs.iter().try_for_each(|need| changed_exports(ground, need, seen, changed))
 }

@@ -52,7 +52,8 @@ pub(crate) fn restore(
     let mut commit = || {
         // Either set may be there if this does not come to its end.
         let left = known.iter().chain(&result.outputs).cloned().collect();
-        let forgotten = Forgotten { why: Why::Begun, key: checked.fingerprint.key, left };
+        let forgotten =
+            Forgotten { why: Why::Begun, key: checked.fingerprint.key, left, changed: Vec::new() };
         ground.records.forget(&name, forgotten)
     };
     let mut put = || {

@@ -1,15 +1,16 @@
 //! Runs one action: clears its outputs, runs the command, captures what it left, and looks at the inputs again.
 
 use super::check::{Checked, Verdict, environment};
-use super::{Edges, Ground, command, now_ms, recheck, restore};
+use super::recheck::{self, Changed};
+use super::{Edges, Ground, command, now_ms, restore};
 use crate::action::ActionId;
-use crate::content::{Content, Output};
+use crate::content::{Content, Input, Output};
 use crate::error::{Error, Result};
 use crate::event::Failure;
 use crate::execute::{Ending, Finish};
 use crate::index::Index;
 use crate::outputs::{self, CaptureError, Captured, Displaced, Present, Roots, Unfit};
-use crate::path::{Base, OutputPath};
+use crate::path::{Base, OutputPath, RelPath};
 use crate::pattern::OutputPattern;
 use crate::result::ActionResult;
 use crate::stat::Kind;
@@ -36,6 +37,8 @@ pub(crate) struct Outcome {
 pub(crate) enum RunEnding {
     /// It left these outputs.
     Done(Vec<Output>),
+    /// It left these outputs, but something changed underneath, as this says: nothing of it is kept.
+    Disturbed(Vec<Output>, String),
     /// It failed.
     Failed(Failure),
     /// It was stopped, because the build was.
@@ -53,6 +56,8 @@ struct Attempt<'a> {
     roots: Roots,
     /// What of the outputs was made by us: nothing else in the tree may be deleted.
     ours: Vec<Output>,
+    /// Which of its inputs changed during its last run, as they were afterwards.
+    changed_before: Vec<Input>,
 }
 
 /// Runs an action that was found stale.
@@ -64,9 +69,15 @@ pub(crate) fn run(
     what: &Run,
 ) -> Outcome {
     let name = ground.project.graph[id].name.to_string();
-    let ours = ours(ground.records.get(&name));
+    let known = ground.records.get(&name);
+    let changed_before = match &known {
+        Some(Err(forgotten)) => forgotten.changed.clone(),
+        Some(Ok(_)) | None => Vec::new(),
+    };
+    let ours = ours(known);
     let roots = ground.project.roots(id);
-    let mut attempt = Attempt { ground, edges, id, name, checked, what, roots, ours };
+    let mut attempt =
+        Attempt { ground, edges, id, name, checked, what, roots, ours, changed_before };
     let mut outcome = Outcome {
         ending: RunEnding::Stopped,
         duration: Duration::ZERO,
@@ -75,7 +86,10 @@ pub(crate) fn run(
     };
     let ending = attempt.run(&mut outcome);
     outcome.ending = ending.unwrap_or_else(|error| RunEnding::Failed(environment(error)));
-    if let RunEnding::Failed(_) = outcome.ending {
+    // Of inputs that changed more is noted, where it is found out.
+    if let RunEnding::Failed(failure) = &outcome.ending
+        && !matches!(failure, Failure::Inputs { .. })
+    {
         let noted = attempt.note_failure();
         outcome.warnings.extend(noted.err().map(|error| error.to_string()));
     }
@@ -119,13 +133,9 @@ impl Attempt<'_> {
     ) -> Result<RunEnding> {
         let (ground, id, checked) = (self.ground, self.id, self.checked);
         let result = result_of(ground, id, &captured, finish, outcome);
-        if let Some(message) = disturbance(ground, id, checked)? {
-            outcome.warnings.push(message);
-            restore::note_fingerprint(ground, id, checked)?;
-            let left = captured.outputs.clone();
-            let forgotten = Forgotten { why: Why::Disturbed, key: checked.fingerprint.key, left };
-            ground.records.forget(&self.name, forgotten)?;
-            return Ok(RunEnding::Done(captured.outputs));
+        let changed = recheck::changed(ground, id, checked)?;
+        if !changed.told.is_empty() || captured.changed.is_some() {
+            return self.refuse(captured, changed);
         }
         if checked.is_kept {
             save_result(ground, checked, &captured, &result, outcome);
@@ -138,6 +148,38 @@ impl Attempt<'_> {
         let record = Record { key, result, source: None, at_ms, reasons };
         restore::remember(ground, id, checked, record)?;
         Ok(RunEnding::Done(captured.outputs))
+    }
+
+    /// Keeps nothing of a run during which something changed. Who changed it cannot be seen from outside; but an input that is touched
+    /// again in the next run, although nobody did in between, is touched by the build itself.
+    fn refuse(&self, captured: Captured, changed: Changed) -> Result<RunEnding> {
+        let (ground, checked) = (self.ground, self.checked);
+        let rewritten = changed.inputs.iter().find(|now| self.is_rewritten(now));
+        let ending = match (rewritten, &captured.changed) {
+            (Some(input), _) => RunEnding::Failed(rewrites(&self.name, &input.path)),
+            (None, changed_output) => {
+                let message = disturbance(&self.name, &changed.told, changed_output.as_ref());
+                RunEnding::Disturbed(captured.outputs.clone(), message)
+            }
+        };
+        restore::note_fingerprint(ground, self.id, checked)?;
+        let forgotten = Forgotten {
+            why: Why::Disturbed,
+            key: checked.fingerprint.key,
+            left: captured.outputs,
+            changed: changed.inputs,
+        };
+        ground.records.forget(&self.name, forgotten)?;
+        Ok(ending)
+    }
+
+    /// Whether an input that has just changed to `now` also changed in the last run, and was found as that run left it or has come out
+    /// the same again.
+    fn is_rewritten(&self, now: &Input) -> bool {
+        let Some(then) = self.changed_before.iter().find(|then| then.path == now.path) else {
+            return false;
+        };
+        then == now || self.checked.inputs.contains(then)
     }
 
     /// Runs the command, again after a failure as often as is declared, each time from cleared outputs.
@@ -183,8 +225,12 @@ impl Attempt<'_> {
     }
 
     fn forget(&self, why: Why) -> Result<()> {
-        let forgotten =
-            Forgotten { why, key: self.checked.fingerprint.key, left: self.ours.clone() };
+        let forgotten = Forgotten {
+            why,
+            key: self.checked.fingerprint.key,
+            left: self.ours.clone(),
+            changed: Vec::new(),
+        };
         self.ground.records.forget(&self.name, forgotten)
     }
 
@@ -272,18 +318,30 @@ fn result_of(
     }
 }
 
-/// What is to be told if anything that the key was made of changed while the command ran: its result belongs to no key.
-fn disturbance(ground: &Ground<'_>, id: ActionId, checked: &Checked) -> Result<Option<String>> {
-    let name = &ground.project.graph[id].name;
-    let changed = recheck::changed(ground, id, checked)?;
-    let Some(first) = changed.first() else { return Ok(None) };
-    let more = match changed.len() - 1 {
-        0 => String::new(),
-        more => format!(" (and {more} more)"),
+/// What is to be told where something that the key was made of changed while the command ran, or an output afterwards: what is there
+/// belongs to no key.
+fn disturbance(name: &str, changed: &[String], output: Option<&OutputPath>) -> String {
+    let what = match (changed, output) {
+        ([], Some(output)) => format!("the output `{output}` changed after `{name}` had left it"),
+        ([], None) => format!("something changed while `{name}` ran"),
+        ([only], _) => format!("{only} changed while `{name}` ran"),
+        ([first, more @ ..], _) => {
+            format!("{first} (and {} more) changed while `{name}` ran", more.len())
+        }
     };
-    Ok(Some(format!(
-        "`{first}`{more} changed while `{name}` ran: its result is not kept, and it will run again"
-    )))
+    format!("{what}: its result is not kept, and it will run again")
+}
+
+/// What is to be told of a step that never comes to rest, since its input is written whenever it runs.
+fn rewrites(name: &str, path: &RelPath) -> Failure {
+    Failure::Inputs {
+        message: format!(
+            "`{path}`, an input of `{name}`, was rewritten while it ran, for the second time in a row"
+        ),
+        hint: "a step must not write what it reads, nor what another one reads beside it: let it write a copy, or declare what is written \
+               as an output; if you edited the file both times, build again"
+            .to_owned(),
+    }
 }
 
 /// Everything that stands where the outputs are, after a run of ours began with none of it there.

@@ -11,7 +11,7 @@ use crate::path::{Base, OutputPath};
 use crate::pattern::OutputPattern;
 use crate::stat::{Kind, Stat};
 use crate::store::{Store, StoreError};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
@@ -35,12 +35,15 @@ pub struct Captured {
     pub outputs: Vec<Output>,
     /// Trouble of the store's, if there was any: the outputs are right, but the result is not to be saved.
     pub store_trouble: Option<StoreError>,
+    /// An output that was changed between the end of the run and that of the capture: what was captured is what stands there now, but
+    /// no run has left it so.
+    pub changed: Option<OutputPath>,
 }
 
 /// Takes what a run left into `store` (if there is one) and says what it is. Checks that every pattern matched something and
 /// that links stay inside. A file of `before` (what stood there before the run) that came out byte for byte the same gets its mtime back.
 ///
-/// The digests are of the bytes that were kept. A file that changes meanwhile is read again, and is an error if it goes on.
+/// The digests are of the bytes that were kept. A file that changes meanwhile is read again and told, and is an error if it goes on.
 pub fn capture(
     patterns: &[OutputPattern],
     before: &[(Present, Output)],
@@ -49,8 +52,11 @@ pub fn capture(
     store: Option<&dyn Store>,
 ) -> Result<Captured, CaptureError> {
     let mut reading = Reading { roots, index, store, trouble: None, read: HashMap::new() };
+    let mut left: Option<Vec<Present>> = None;
     for _ in 0..TRIES {
         let entries = scan(patterns, roots).map_err(CaptureError::Io)?.entries;
+        let now = entries.iter().map(|entry| entry.present.clone());
+        let left = left.get_or_insert_with(|| now.clone().collect());
         let contents = contents(patterns, &entries, roots)?;
         // After everything was read, this finds that nothing has changed since before it was read.
         if !reading.read_changed(&entries).map_err(CaptureError::Io)? {
@@ -61,11 +67,26 @@ pub fn capture(
                     reading.content(entry, content).map(|content| Output { path, content }),
                 );
             }
+            let changed = difference(left, &now.collect::<Vec<_>>());
             give_back_times(patterns, before, &entries, &outputs, roots, index);
-            return Ok(Captured { outputs, store_trouble: reading.trouble });
+            return Ok(Captured { outputs, store_trouble: reading.trouble, changed });
         }
     }
     Err(CaptureError::Io(reading.restless()))
+}
+
+/// A path at which two listings differ.
+fn difference(left: &[Present], now: &[Present]) -> Option<OutputPath> {
+    if left == now {
+        return None;
+    }
+    let stats: HashMap<_, _> = left.iter().map(|found| (&found.path, &found.stat)).collect();
+    let other = now.iter().find(|found| stats.get(&found.path) != Some(&&found.stat));
+    let gone = || {
+        let now: HashSet<_> = now.iter().map(|found| &found.path).collect();
+        left.iter().find(|found| !now.contains(&found.path))
+    };
+    other.or_else(gone).map(|found| found.path.clone())
 }
 
 /// What each entry is, but for the digests of files; or everything that is unfit.

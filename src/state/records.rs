@@ -9,10 +9,11 @@
 //! [`super::lock`]); who reads meanwhile sees a whole prefix.
 
 use crate::canon::{self, Fields};
-use crate::content::Output;
+use crate::content::{Content, Input, Output};
 use crate::digest::{Hash, Key};
 use crate::error::{Error, Result};
 use crate::format;
+use crate::path::RelPath;
 use crate::reason::DirtyReason;
 use crate::result::ActionResult;
 use std::collections::HashMap;
@@ -45,6 +46,8 @@ pub struct Forgotten {
     pub key: Key,
     /// What of its outputs was made by us and may still be there: it may be deleted, which nothing else in the tree may.
     pub left: Vec<Output>,
+    /// Which of its inputs changed while it ran, as they were afterwards.
+    pub changed: Vec<Input>,
 }
 
 /// Why an action is not up to date.
@@ -54,7 +57,7 @@ pub enum Why {
     Begun,
     /// Its run failed.
     Failed,
-    /// What it reads changed while it ran.
+    /// What it reads changed while it ran, or what it left right behind it.
     Disturbed,
 }
 
@@ -244,17 +247,30 @@ fn write_forgotten(forgotten: &Forgotten) -> String {
         text.push_str(&output.to_line());
         text.push('\n');
     }
+    for input in &forgotten.changed {
+        text.push_str("changed");
+        canon::quote(&mut text, input.path.as_str());
+        input.content.write(&mut text);
+        text.push('\n');
+    }
     text
 }
 
 fn read_forgotten(why: Why, text: &str) -> Option<Forgotten> {
-    let (key, outputs) = text.strip_prefix("key ")?.split_once('\n')?;
-    let output = |line| {
+    let (key, lines) = text.strip_prefix("key ")?.split_once('\n')?;
+    let (mut left, mut changed) = (Vec::new(), Vec::new());
+    for line in lines.lines() {
         let mut fields = Fields::new(line);
-        (fields.word()? == "output").then(|| Output::read(&mut fields))?
-    };
-    let left = outputs.lines().map(output).collect::<Option<_>>()?;
-    Some(Forgotten { why, key: Key(Hash::parse(key)?), left })
+        match fields.word()? {
+            "output" => left.push(Output::read(&mut fields)?),
+            "changed" => changed.push(Input {
+                path: RelPath::new(fields.text()?)?,
+                content: Content::read(&mut fields)?,
+            }),
+            _ => return None,
+        }
+    }
+    Some(Forgotten { why, key: Key(Hash::parse(key)?), left, changed })
 }
 
 fn write_record(record: &Record) -> String {
@@ -310,9 +326,8 @@ impl Why {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::Content;
     use crate::digest::Digest;
-    use crate::path::{Base, OutputPath, RelPath};
+    use crate::path::{Base, OutputPath};
     use crate::testing::TempDir;
     use proptest::prelude::*;
     use std::time::Duration;
@@ -345,7 +360,9 @@ mod tests {
         records.remember("#api", record(1)).unwrap();
         records.remember("#web", record(2)).unwrap();
         let left = record(2).result.outputs;
-        let forgotten = Forgotten { why: Why::Failed, key: record(2).key, left };
+        let content = Content::File { digest: Digest::of(b"x"), executable: false };
+        let changed = vec![Input { path: RelPath::new("src/a b").unwrap(), content }];
+        let forgotten = Forgotten { why: Why::Disturbed, key: record(2).key, left, changed };
         records.forget("#web", forgotten.clone()).unwrap();
         records.remember("#api", record(3)).unwrap();
 

@@ -46,7 +46,8 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     let edges =
         Edges { store, executor: &executor, jobserver: &jobserver, env: &session.env, stop: &stop };
     listen(&stop)?;
-    let options = Options { keep_going: asked.keep_going, force: asked.force };
+    let options =
+        Options { keep_going: asked.keep_going, force: asked.force, strict: asked.strict };
     let mut reporters = Reporters::new(session, asked.format.message_format);
     let summary = build::build(&opened.project, &wanted, &options, &edges, &mut |event| {
         reporters.event(&event)

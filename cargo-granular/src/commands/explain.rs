@@ -10,14 +10,17 @@ use crate::session::{Opened, Session};
 use crate::shell::Verbosity;
 use crate::trouble::{Result, Trouble};
 use crate::wording;
+use granular::action::ActionId;
 use granular::assess::{self, Assessment, Edges, Outlook};
 use granular::content::{Content, Output};
+use granular::path::RelPath;
 use granular::result::ActionResult;
 use granular::state::records::Record;
 use granular::store::Store;
 use jiff::fmt::friendly::{Designator, Direction, Spacing, SpanPrinter};
 use jiff::{Span, Timestamp};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Explains each action of the step.
@@ -25,6 +28,11 @@ pub(super) fn run(session: &Session, asked: &Explain) -> Result<Exit> {
     let opened = session.open()?;
     let wanted =
         select(session, &opened, &asked.packages, std::slice::from_ref(&asked.step), false)?;
+    if asked.inputs {
+        let found = assess::inputs(&opened.project, &wanted)?;
+        session.shell.answer(&inputs(&opened, &found, asked.format.message_format))?;
+        return Ok(Exit::Done);
+    }
     let cache = cache::open_to_look(session, &opened.project.config.settings)?;
     let store = cache.as_ref().map(|cache| &cache.store as &dyn Store);
     let edges = Edges { store, env: &session.env };
@@ -44,6 +52,21 @@ pub(super) fn run(session: &Session, asked: &Explain) -> Result<Exit> {
     };
     session.shell.answer(&text)?;
     Ok(Exit::Done)
+}
+
+/// For people the files of all actions of the step together, a line each; for programs those of each action by itself.
+fn inputs(opened: &Opened, found: &[(ActionId, Vec<RelPath>)], format: MessageFormat) -> String {
+    match format {
+        MessageFormat::Human => {
+            let paths: BTreeSet<&RelPath> = found.iter().flat_map(|(_, paths)| paths).collect();
+            paths.iter().map(|path| format!("{}\n", wording::one_line(path.as_str()))).collect()
+        }
+        MessageFormat::Json => lines(found.iter().map(|(id, paths)| {
+            let mut object = json::names("granular-inputs", &opened.project.graph[*id].name);
+            object["inputs"] = paths.iter().map(RelPath::as_str).collect();
+            object
+        })),
+    }
 }
 
 /// All there is to say of an action.
@@ -252,7 +275,6 @@ fn time(ms: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use granular::action::ActionId;
     use granular::digest::{Digest, Hash, Key};
     use granular::fingerprint::Fingerprint;
     use granular::path::{Base, OutputPath, RelPath};

@@ -175,6 +175,11 @@ impl Human {
                 faults.iter().for_each(|fault| say("outputs:", &wording::one_line(fault)));
                 say_log(&mut say, failed.log.as_deref());
             }
+            Failure::Inputs { message, hint } => {
+                say("inputs:", &wording::one_line(message));
+                say_log(&mut say, failed.log.as_deref());
+                say("help:", &wording::one_line(hint));
+            }
             Failure::Environment { message, hint } => {
                 say("reason:", &wording::one_line(message));
                 say_log(&mut say, failed.log.as_deref());

@@ -120,6 +120,9 @@ pub(crate) fn failure(failure: &Failure, duration: Duration) -> Value {
         Failure::Outputs(faults) => {
             json!({"kind": "outputs", "message": faults.join("; "), "faults": faults})
         }
+        Failure::Inputs { message, hint } => {
+            json!({"kind": "inputs", "message": message, "help": hint})
+        }
         Failure::Environment { message, hint } => {
             json!({"kind": "environment", "message": message, "help": hint})
         }
