@@ -139,3 +139,16 @@ fn without_a_place_for_the_cache_the_build_goes_on_and_says_so() {
     assert_eq!(p.ran(), ["gen"]);
     assert_eq!(p.read_out("gen/a"), "a\n");
 }
+
+#[test]
+fn a_cache_that_cannot_be_made_is_named_with_the_way_out() {
+    let p = two_outputs();
+    let place = p.path("in-the-way");
+    fs::write(&place, "").unwrap();
+    let cache = place.join("cache");
+    let run = p.command("build").env("GRANULAR_CACHE_DIR", cache.to_str().unwrap()).run().success();
+    let told = run.stderr();
+    assert!(told.contains("`[ROOT]/workspace/in-the-way/cache`"), "{run}");
+    assert!(told.contains("cache-dir"), "{run}");
+    assert!(!told.contains("cannot keep a copy of"), "{run}");
+}
