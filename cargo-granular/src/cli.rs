@@ -637,8 +637,8 @@ mod tests {
         Options:
           -n, --dry-run                 Say what would be done, and why, without doing it
               --force                   Run what was asked for again although it is up to date
-              --verify                  Run what is up to date once more and compare what it leaves; what was
-                                        there stays
+              --verify                  Run what is up to date once more and compare what it leaves; what
+                                        was there stays
               --keep-going              Go on with what does not depend on a failed step
           -j, --jobs <N>                Number of steps at once; -N for that many fewer than processors,
                                         `default` for all of them
@@ -685,8 +685,8 @@ mod tests {
         Options:
           -n, --dry-run                 Say what would be done, and why, without doing it
               --force                   Run what was asked for again although it is up to date
-              --verify                  Run what is up to date once more and compare what it leaves; what was
-                                        there stays
+              --verify                  Run what is up to date once more and compare what it leaves; what
+                                        was there stays
               --keep-going              Go on with what does not depend on a failed step
           -j, --jobs <N>                Number of steps at once; -N for that many fewer than processors,
                                         `default` for all of them

@@ -1,14 +1,14 @@
 //! What is told about a build, and what only looks (A65 and A66).
 
-use super::{ends_well, tree};
+use super::{assert_same, ends_well, nothing_is_left_running, tree};
 use crate::project::{Project, project, step};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::{Duration, SystemTime};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
 
 // A65: running again what is a hit.
 
@@ -123,6 +123,40 @@ fn a65_a_hit_that_fails_when_it_runs_again_is_told_and_stays() {
 }
 
 #[test]
+fn a65_a_verification_that_is_interrupted_or_killed_leaves_what_was_there() {
+    let p = project(&step(
+        "stamp",
+        "mkdir -p gen; date +%s%N > gen/when; test -e hold && { touch started; sleep 300; }; echo done > gen/done",
+        "inputs = []\noutputs = [\"gen\"]",
+    ));
+    p.granular("build").success();
+    let before = tree(&p.path("gen"), |_| false);
+    for (signal, code) in [("-INT", Some(130)), ("-KILL", None)] {
+        p.write("hold", "");
+        let mut build = p.command("build --verify").command.spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !p.path("started").exists() {
+            assert!(Instant::now() < deadline, "it does not run again");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let id = build.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        assert_eq!(build.wait().unwrap().code(), code);
+        if signal == "-INT" {
+            assert_same(&tree(&p.path("gen"), |_| false), &before);
+        }
+        p.remove("hold");
+        p.remove("started");
+        p.ran();
+        p.granular("build").success();
+        assert!(p.ran().is_empty(), "{signal}: what is kept is as good as before");
+        assert_same(&tree(&p.path("gen"), |_| false), &before);
+        nothing_is_left_running(&p);
+    }
+    p.granular("verify").success();
+}
+
+#[test]
 fn a65_test_steps_are_verified_by_the_test_command() {
     let p = project(&step("flaky", "test -e ok", "inputs = []\noutputs = []\ntest = true"));
     p.write("ok", "");
@@ -202,11 +236,7 @@ fn streamed(p: &Project, after: Duration, signal: &str) -> Vec<u8> {
     std::thread::sleep(after);
     let id = child.id().to_string();
     // It may have ended by itself.
-    let _ = std::process::Command::new("kill")
-        .args([signal, &id])
-        .stderr(Stdio::null())
-        .status()
-        .unwrap();
+    let _ = Command::new("kill").args([signal, &id]).stderr(Stdio::null()).status().unwrap();
     child.wait().unwrap();
     fs::read(path).unwrap()
 }
