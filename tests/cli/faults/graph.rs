@@ -645,7 +645,7 @@ fn asked_for() -> Option<u64> {
 
 #[test]
 fn a62_each_of_500_steps_sees_the_right_bytes_of_all_that_it_needs() {
-    for seed in 1..=asked_for().unwrap_or(1) {
+    for seed in 1..=asked_for().unwrap_or(2) {
         eprintln!("seed {seed}");
         let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut dag = Dag::new(&mut dice);
