@@ -241,6 +241,7 @@ impl Run {
         let text = replace(text, r"\b[0-9a-f]{64}\b", "[HASH]");
         let text = replace(text, r"\b\d+m \d\ds\b|\b\d+(\.\d+)?m?s\b", "[ELAPSED]");
         let text = replace(text, r#""(duration_ms|saved_ms)":\d+"#, r#""$1":0"#);
+        let text = replace(text, r"\b\d+ seconds? ago", "just now");
         // What trivial steps save is now a millisecond and now nothing.
         let text = text.replace(", saved [ELAPSED]", "").replace("; [ELAPSED] saved", "");
         text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
