@@ -1,7 +1,7 @@
 //! Takes outputs and records of a checkout away. What no run of ours has made stays, or is moved aside.
 
 use crate::action::ActionId;
-use crate::build::run::ours;
+use crate::build::{self, run::ours};
 use crate::error::{Error, Result};
 use crate::execute::Stop;
 use crate::index::Index;
@@ -9,7 +9,8 @@ use crate::outputs::{self, Displaced};
 use crate::project::Project;
 use crate::state::records::Records;
 use crate::state::{State, lock};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -27,15 +28,17 @@ pub struct Cleaned {
 
 /// Takes away the outputs of `actions` and forgets them. With `everything` also the rest of the checkout's state (logs, history,
 /// index, output directories of steps that are no longer declared), but for displaced files. Waits for a build in this checkout, and
-/// tells so; `None` if `stop` is asked for before that has ended.
+/// tells so; `None` if `stop` is asked for before that has ended. `env` is the environment of this process.
 pub fn clean(
     project: &Project,
     actions: &[ActionId],
     everything: bool,
+    env: &BTreeMap<OsString, OsString>,
     stop: &Stop,
     waiting: &mut dyn FnMut(Option<u32>),
 ) -> Result<Option<Cleaned>> {
     let state = State::new(project.workspace.state_dir());
+    build::refuse_inside(&state, env)?;
     if !state.dir().exists() {
         return Ok(Some(Cleaned::default()));
     }

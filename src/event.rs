@@ -3,6 +3,7 @@
 use crate::action::ActionName;
 use crate::digest::Key;
 use crate::execute::Ending;
+use crate::path::OutputPath;
 use crate::reason::DirtyReason;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,6 +28,18 @@ pub enum Event {
     },
     /// An action is done with. Exactly one for each planned action, also after a failure.
     Finished(Finished),
+    /// An action that was up to date runs once more, to be compared.
+    Verifying {
+        /// Which.
+        action: ActionName,
+    },
+    /// It has, and what was there before is there again.
+    Verified {
+        /// Which.
+        action: ActionName,
+        /// What came of it.
+        came: Reproduction,
+    },
     /// Something to tell that stops nothing: one sentence in lower case, without a full stop.
     Warning {
         /// What.
@@ -114,6 +127,33 @@ pub enum Skip {
     Stopped,
 }
 
+/// What came of running an action twice.
+#[derive(Clone, Debug)]
+pub enum Reproduction {
+    /// Both runs left the same: so many outputs with so many bytes.
+    Same {
+        /// How many outputs.
+        outputs: usize,
+        /// The bytes of all of them.
+        bytes: u64,
+    },
+    /// They differ.
+    Different(Vec<Difference>),
+    /// One of the runs, or one of a need, failed.
+    Failed(Failure),
+    /// There is nothing to compare: it was stopped, or inputs or outputs changed during a run, which an event has told.
+    Unfinished,
+}
+
+/// One output that differs.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// Where.
+    pub path: OutputPath,
+    /// In what way, one phrase: "is there only after the first run", "differs first at byte 4711 of 9001: 0x3a, then 0x3b".
+    pub how: String,
+}
+
 /// How a build came out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
@@ -129,6 +169,8 @@ pub struct Summary {
     pub failed_by_environment: usize,
     /// How many were not tried.
     pub skipped: usize,
+    /// How many of those that were run again have left something else, or failed. They count as fresh or restored as well.
+    pub differing: usize,
     /// The sum of what was saved.
     pub saved: Duration,
     /// How long it all took.
@@ -138,8 +180,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Whether everything that was wanted is up to date.
+    /// Whether everything that was wanted is up to date, and nothing that was run again has left something else.
     pub fn success(&self) -> bool {
-        self.failed == 0 && self.skipped == 0 && !self.stopped
+        self.failed == 0 && self.skipped == 0 && self.differing == 0 && !self.stopped
     }
 }

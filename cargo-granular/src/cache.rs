@@ -40,7 +40,20 @@ pub(crate) fn open(session: &Session, settings: &Settings) -> Result<Option<Cach
         return Ok(None);
     }
     let max_size = settings.cache_size.unwrap_or(USUAL_SIZE);
-    Ok(Some(Cache { store: LocalStore::open(&dir), dir, max_size }))
+    let store = LocalStore::open(&dir);
+    if let Some(message) = distrust(&store, &dir) {
+        session.shell.warn(&message);
+    }
+    Ok(Some(Cache { store, dir, max_size }))
+}
+
+/// What to say of a cache in which others than this user can put results.
+fn distrust(store: &LocalStore, dir: &Path) -> Option<String> {
+    let how = store.exposure()?;
+    Some(format!(
+        "the cache in `{}` {how}, who could put results there (`chmod -R go-w` or another `cache-dir` keeps them out)",
+        dir.display()
+    ))
 }
 
 fn do_without(session: &Session, why: &str) {

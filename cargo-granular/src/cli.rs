@@ -195,6 +195,9 @@ pub(crate) struct BringUp {
     /// Run what was asked for again although it is up to date
     #[arg(long)]
     pub(crate) force: bool,
+    /// Run what is up to date once more and compare what it leaves; what was there stays
+    #[arg(long, conflicts_with_all = ["force", "dry_run"])]
+    pub(crate) verify: bool,
     /// Go on with what does not depend on a failed step
     #[arg(long)]
     pub(crate) keep_going: bool,
@@ -477,6 +480,8 @@ mod tests {
             "c build --exclude web",
             "c gc --max-size big",
             "c list --dry-run",
+            "c build --verify --force",
+            "c build --verify -n",
             "c explain",
         ] {
             let error = read(line).unwrap_err();
@@ -639,6 +644,8 @@ mod tests {
         Options:
           -n, --dry-run                 Say what would be done, and why, without doing it
               --force                   Run what was asked for again although it is up to date
+              --verify                  Run what is up to date once more and compare what it leaves; what
+                                        was there stays
               --keep-going              Go on with what does not depend on a failed step
               --strict                  Fail a step if its inputs or outputs are changed while it runs
           -j, --jobs <N>                Number of steps at once; -N for that many fewer than processors,
@@ -686,6 +693,8 @@ mod tests {
         Options:
           -n, --dry-run                 Say what would be done, and why, without doing it
               --force                   Run what was asked for again although it is up to date
+              --verify                  Run what is up to date once more and compare what it leaves; what
+                                        was there stays
               --keep-going              Go on with what does not depend on a failed step
               --strict                  Fail a step if its inputs or outputs are changed while it runs
           -j, --jobs <N>                Number of steps at once; -N for that many fewer than processors,

@@ -3,7 +3,7 @@
 use crate::quantity;
 use clap::builder::styling::Style;
 use clap_cargo::style;
-use granular::event::{Failure, Skip};
+use granular::event::{Difference, Failure, Skip};
 use granular::execute::Ending;
 use granular::reason::DirtyReason;
 use granular::step::Run;
@@ -197,6 +197,11 @@ pub(crate) fn failure(failure: &Failure, duration: Duration) -> String {
         },
         Failure::Environment { message, .. } | Failure::Inputs { message, .. } => one_line(message),
     }
+}
+
+/// One output that differs, on one line.
+pub(crate) fn difference(found: &Difference) -> String {
+    one_line(&format!("{} {}", found.path, found.how))
 }
 
 /// Why a step was not tried.

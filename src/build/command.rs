@@ -14,7 +14,7 @@ use crate::template::shell::{Line, Shell};
 use crate::template::{Piece, Template};
 use crate::tools::{self, Identity, KnownTool};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,8 +31,12 @@ pub(crate) struct Setting {
     pub(crate) jobserver: bool,
 }
 
-/// The variable that tells a step which checkout it is run for, so that it does not wait for itself.
+/// The variable that tells a step which checkout it is run for: by it what a killed build left running is found.
 pub(crate) const STATE: &str = "GRANULAR_STATE";
+
+/// The variable that tells a step which checkouts are held meanwhile: its own, and those of steps that have started this program in turn.
+/// By it a step does not wait for itself.
+pub(crate) const HELD: &str = "GRANULAR_HELD";
 
 /// How much of what a command prints is kept.
 const LOG_LIMIT: u64 = 16 << 20;
@@ -60,6 +64,7 @@ pub(crate) fn setting(ground: &Ground<'_>, id: ActionId) -> Result<Setting, Fail
     let unnamed = seen.iter().filter(|name| !names.contains(name));
     tools.extend(unnamed.filter_map(|name| identify(name).ok()));
     add_out_dirs(ground.project, id, &mut env);
+    env.insert(HELD.into(), held(ground));
     Ok(Setting { environment, env, tools, jobserver: rows.iter().any(|row| row.jobserver) })
 }
 
@@ -203,6 +208,14 @@ pub(crate) fn link_cells(project: &Project, id: ActionId) -> Result<(), Error> {
         Ok(())
     };
     made().map_err(|error| Error::io("cannot make the links in", &dir, error))
+}
+
+/// Those that were held already, and this one. One that has a separator in its path cannot be among several.
+fn held(ground: &Ground<'_>) -> OsString {
+    let own = ground.project.workspace.state_dir();
+    let outer = ground.env.get(OsStr::new(HELD)).cloned().unwrap_or_default();
+    let all = std::env::split_paths(&outer).filter(|dir| !dir.as_os_str().is_empty());
+    std::env::join_paths(all.chain([own.clone()])).unwrap_or_else(|_| own.into_os_string())
 }
 
 fn add_out_dirs(project: &Project, id: ActionId, env: &mut BTreeMap<OsString, OsString>) {

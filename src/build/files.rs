@@ -26,13 +26,9 @@ const MOST_LINKS: usize = 40;
 
 /// The target directory and the state in it, by every path below the root that leads there: as given, and each link on the way.
 fn directories(workspace: &Workspace) -> Vec<RelPath> {
-    let root = real(&workspace.root);
     let mut directories: Vec<RelPath> = Vec::new();
     for directory in [workspace.target.clone(), workspace.state_dir()] {
-        let given = directory.strip_prefix(&workspace.root).ok().map(Path::to_path_buf);
-        let reached = ways(&directory);
-        let reached = reached.iter().filter_map(|way| way.strip_prefix(&root).ok());
-        for way in given.as_deref().into_iter().chain(reached).filter_map(rel_path) {
+        for way in ways_below(workspace, &directory) {
             // To see into a hidden directory it is enough to name it once.
             if !directories.iter().any(|known| way.is_within(known)) {
                 directories.push(way);
@@ -40,6 +36,15 @@ fn directories(workspace: &Workspace) -> Vec<RelPath> {
         }
     }
     directories
+}
+
+/// The paths below the root of the workspace that lead to `directory`.
+fn ways_below(workspace: &Workspace, directory: &Path) -> Vec<RelPath> {
+    let root = real(&workspace.root);
+    let given = directory.strip_prefix(&workspace.root).ok().map(Path::to_path_buf);
+    let reached = ways(directory);
+    let reached = reached.iter().filter_map(|way| way.strip_prefix(&root).ok());
+    given.as_deref().into_iter().chain(reached).filter_map(rel_path).collect()
 }
 
 /// `directory`, and what it leads to if it is a link, and so on. Each without links in the path above it.
@@ -94,12 +99,16 @@ pub(crate) fn find(
 ) -> Result<Found, BuildError> {
     let patterns: Vec<_> = planned.iter().map(|id| &project.graph[*id].inputs).collect();
     let found = inputs::find(&project.workspace.root, &patterns, hidden)?;
-    let is_faulty =
-        |found: &FoundInputs| !found.idle_patterns.is_empty() || !found.refused.is_empty();
+    let states = ways_below(&project.workspace, &project.workspace.state_dir());
+    let is_faulty = |(id, found): &(ActionId, &FoundInputs)| {
+        !found.idle_patterns.is_empty()
+            || !found.refused.is_empty()
+            || into_state(project, *id, found, &states).is_some()
+    };
     let faulty: Vec<(ActionId, &FoundInputs)> =
-        planned.iter().copied().zip(&found).filter(|(_, found)| is_faulty(found)).collect();
+        planned.iter().copied().zip(&found).filter(is_faulty).collect();
     if !faulty.is_empty() {
-        return Err(BuildError::Mistakes(mistakes(project, &faulty, hidden)?));
+        return Err(BuildError::Mistakes(mistakes(project, &faulty, hidden, &states)?));
     }
     Ok(planned.iter().copied().zip(found).collect())
 }
@@ -111,11 +120,12 @@ fn mistakes(
     project: &Project,
     faulty: &[(ActionId, &FoundInputs)],
     hidden: &Hidden,
+    states: &[RelPath],
 ) -> Result<Vec<Mistake>, BuildError> {
     let alone = alone(project, faulty, hidden)?;
     let mut mistakes: Vec<Mistake> = Vec::new();
     for (id, found) in faulty {
-        for mistake in mistakes_of(project, *id, found, &alone) {
+        for mistake in mistakes_of(project, *id, found, &alone, states) {
             if !mistakes.contains(&mistake) {
                 mistakes.push(mistake);
             }
@@ -148,12 +158,84 @@ fn mistakes_of(
     id: ActionId,
     found: &FoundInputs,
     alone: &Alone,
+    states: &[RelPath],
 ) -> Vec<Mistake> {
     let Some(step) = project.step_of(id) else { return Vec::new() };
-    let idle = found.idle_patterns.iter();
+    let into_state = into_state(project, id, found, states);
+    let is_told = |index: &&usize| into_state.as_ref().is_some_and(|into| into.pattern == **index);
+    let idle = found.idle_patterns.iter().filter(|index| !is_told(index));
     let idle = idle.filter_map(|index| idle_pattern(project, id, step, *index, alone));
     let refused = found.refused.iter().map(|what| refused_input(project, id, step, what, alone));
-    idle.chain(refused).collect()
+    let state = into_state.as_ref().map(|into| state_input(project, id, step, into));
+    state.into_iter().chain(idle).chain(refused).collect()
+}
+
+/// An input pattern that leads into the state of the checkout by its name.
+struct IntoState {
+    pattern: usize,
+    path: RelPath,
+    /// The same, as it is called there.
+    below: String,
+}
+
+/// Looks for one. A wildcard does not see in there.
+fn into_state(
+    project: &Project,
+    id: ActionId,
+    found: &FoundInputs,
+    states: &[RelPath],
+) -> Option<IntoState> {
+    let roots = project.graph[id].inputs.positive_roots();
+    let lies_there = |pattern: usize, path: &RelPath| {
+        let below = states.iter().find_map(|state| path.below(state))?.to_owned();
+        Some(IntoState { pattern, path: path.clone(), below })
+    };
+    let mut into = roots.filter_map(|(pattern, root, is_literal)| {
+        let leads_there = is_literal && states.iter().any(|state| state.is_within(root));
+        let files = if leads_there { &*found.files } else { &[] };
+        let mut paths = std::iter::once(root).chain(files.iter().map(|found| &found.path));
+        paths.find_map(|path| lies_there(pattern, path))
+    });
+    into.next()
+}
+
+/// What lies there comes and goes with the order in which steps are run, so that it is nobody's input by its path.
+fn state_input(project: &Project, id: ActionId, step: &Step, into: &IntoState) -> Mistake {
+    let (reader, path) = (&project.graph[id].name, &into.path);
+    let pattern = step.inputs.as_ref().and_then(|inputs| inputs.get(into.pattern));
+    let place = step.place(pattern.map_or(&step.span, |pattern| &pattern.span)).label("read here");
+    let out = into.below.strip_prefix("out/").and_then(RelPath::new);
+    let leaves = |other: &ActionId| {
+        let dir = project.graph[*other].name.out_dir();
+        out.as_ref().is_some_and(|out| out.is_within(&dir))
+    };
+    match project.graph.ids().find(leaves).and_then(|writer| project.step_of(writer)) {
+        Some(writer) if writer.name == reader.step => {
+            let message = format!("`{reader}` reads its own output `{path}`");
+            let help =
+                "take it out of the inputs: what a step leaves would change what it is made of";
+            Mistake::new(message, place).help(help)
+        }
+        Some(writer) => {
+            let need = match writer.name.package == reader.step.package {
+                true => writer.name.step.clone(),
+                false => writer.name.to_string(),
+            };
+            let message =
+                format!("`{reader}` reads `{path}`, an output of `{}`, by its path", writer.name);
+            let help = format!(
+                "take it out of the inputs and need `\"{need}\"`: what a need leaves counts by itself, and it lies in `{{needs.{}.out}}`",
+                writer.name.step
+            );
+            let related = writer.place(&writer.span).label(format!("`{}` leaves it", writer.name));
+            Mistake::new(message, place).related(related).help(help)
+        }
+        None => Mistake::new(
+            format!("`{reader}` reads `{path}`, where this checkout keeps what it knows"),
+            place,
+        )
+        .help("take it out of the inputs: it changes with every build"),
+    }
 }
 
 fn idle_pattern(

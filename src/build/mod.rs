@@ -31,7 +31,6 @@ use crate::tools::Tools;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::path::Path;
 use std::time::Instant;
 
 /// How a build is to go about it.
@@ -132,13 +131,22 @@ pub(crate) fn hold(
     edges: &Edges<'_>,
     report: &mut dyn FnMut(Event),
 ) -> Result<Option<CheckoutLock>> {
-    if edges.env.get(OsStr::new(command::STATE)).is_some_and(|dir| Path::new(dir) == state.dir()) {
-        let error = Error::new("a step runs cargo granular in the workspace that is being built");
-        return Err(error.hint("each would wait for the other for ever: declare what it builds as a step, and need that"));
-    }
+    refuse_inside(state, edges.env)?;
     state.create()?;
     let mut waiting = |process| report(Event::Waiting { process });
     lock::take(&state.lock(), edges.stop, &mut waiting)
+}
+
+/// Refuses to wait for a checkout that is held for the very step which this process was started by, however many checkouts lie between.
+pub(crate) fn refuse_inside(state: &State, env: &BTreeMap<OsString, OsString>) -> Result<()> {
+    let held = env.get(OsStr::new(command::HELD));
+    if !held.is_some_and(|held| std::env::split_paths(held).any(|dir| dir == state.dir())) {
+        return Ok(());
+    }
+    let error = Error::new("a step runs cargo granular in the workspace that is being built");
+    Err(error.hint(
+        "each would wait for the other for ever: declare what it builds as a step, and need that",
+    ))
 }
 
 /// [`build`], in a checkout that is held.
@@ -185,7 +193,7 @@ pub(crate) fn build_held(
 /// Ends what a killed build has left running: its steps would write into the outputs of this one. The lock is held, so nobody else can
 /// rightly run a step of this checkout.
 fn end_remains(records: &Records, state: &State, report: &mut dyn FnMut(Event)) {
-    if !records.has_begun() {
+    if !records.has_begun() && !state.is_behind_another_version() {
         return;
     }
     let names = remains::kill(command::STATE, state.dir().as_os_str());

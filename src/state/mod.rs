@@ -1,16 +1,20 @@
 //! The state of a checkout, in `<target>/granular/`. Deleting it costs time only. Knows nothing of how a build goes.
 //!
+//! What has a format of its own has its version in its name, so that programs of several versions take turns in one checkout without
+//! reading or replacing what another has written. The lock is one for all of them.
+//!
 //! | path | holds | written |
 //! | --- | --- | --- |
 //! | `lock` | one build at a time | once |
-//! | `records` | what is remembered of each action | a line behind the others as it happens; anew when half of it is stale |
+//! | `records-v1` | what is remembered of each action | a line behind the others as it happens; anew when half of it is stale |
 //! | `fingerprints/NAME` | the text that an action was last brought up to date from | when it runs or is restored |
-//! | `index` | the stat index | anew, by rename, when it changed |
+//! | `index-v1` | the stat index | anew, by rename, when it changed |
 //! | `logs/NAME.log` | what an action last printed | while it runs |
-//! | `history` | one line for each action that was not fresh | behind the others, at the end of a build |
+//! | `history-v1` | one line for each action that was not fresh | behind the others, at the end of a build |
 //! | `out/PACKAGE/STEP` | `{out}` | by the steps |
 //! | `cells/NAME` | links to the output directories of needs with a matrix | before an action that needs several runs |
 //! | `displaced/` | files that stood among the outputs and that no run of ours had made | when they are in the way |
+//! | `reproduce/` | what an action has left, while it runs once more | by `reproduce` and `build --verify` |
 //! | `tmp/` | staging | emptied at the start of a build |
 
 pub mod history;
@@ -20,10 +24,14 @@ pub mod records;
 use crate::action::ActionName;
 use crate::digest::Hash;
 use crate::error::{Error, Result};
+use crate::format;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What the names of records begin with, whatever their version is.
+const RECORDS: &str = "records-v";
 
 /// The paths of a checkout's state.
 #[derive(Clone, Debug)]
@@ -49,17 +57,31 @@ impl State {
 
     /// The records.
     pub fn records(&self) -> PathBuf {
-        self.dir.join("records")
+        self.dir.join(format!("{RECORDS}{}", format::RECORDS))
+    }
+
+    /// Whether a program of another version has written its records after this one has: it was the last to run something here.
+    pub(crate) fn is_behind_another_version(&self) -> bool {
+        let modified =
+            |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+        let ours = self.records();
+        let last = modified(&ours);
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let others = entries.map(|entry| entry.path()).filter(|path| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            *path != ours && name.is_some_and(|name| name.starts_with(RECORDS))
+        });
+        others.into_iter().any(|other| modified(&other) > last)
     }
 
     /// The stat index.
     pub fn index(&self) -> PathBuf {
-        self.dir.join("index")
+        self.dir.join(format!("index-v{}", format::STAT_INDEX))
     }
 
     /// The history.
     pub fn history(&self) -> PathBuf {
-        self.dir.join("history")
+        self.dir.join(format!("history-v{}", format::HISTORY))
     }
 
     /// The room for staging.

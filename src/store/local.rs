@@ -115,6 +115,13 @@ impl LocalStore {
         self.bytes_saved.load(Ordering::Relaxed)
     }
 
+    /// In what way somebody else can change what is kept here, as a phrase about the directory. Whoever can write to it can put results
+    /// there, which nothing that is verified tells from this user's own.
+    pub fn exposure(&self) -> Option<&'static str> {
+        let layout = [self.dir.parent(), Some(&*self.dir)];
+        layout.into_iter().flatten().find_map(file::exposure)
+    }
+
     fn result_path(&self, key: &Key) -> PathBuf {
         self.filed("results", &key.0)
     }

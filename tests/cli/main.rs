@@ -25,4 +25,3 @@ mod restore;
 mod sandbox;
 mod soundness;
 mod store;
-mod traces;

@@ -252,7 +252,7 @@ impl Run {
         let text = replace(text, r"\b\d+m \d\ds\b|\b\d+(\.\d+)?m?s\b", "[ELAPSED]");
         let text = replace(text, r#""(duration_ms|saved_ms)":\d+"#, r#""$1":0"#);
         // On a machine that is busy with other things.
-        let text = replace(text, r"\b\d+ seconds ago\b", "just now");
+        let text = replace(text, r"\b\d+ seconds? ago", "just now");
         // What trivial steps save is now a millisecond and now nothing.
         let text = text.replace(", saved [ELAPSED]", "").replace("; [ELAPSED] saved", "");
         text.lines().map(|line| format!("{}\n", line.trim_end())).collect()

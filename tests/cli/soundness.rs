@@ -129,23 +129,6 @@ fn clean_waits_for_a_build() {
 }
 
 #[test]
-fn a_step_that_builds_its_own_workspace_is_told_at_once() {
-    let granular = env!("CARGO_BIN_EXE_cargo-granular");
-    let p = project(
-        &step(
-            "inner",
-            &format!("timeout 20 {granular} build inner"),
-            "inputs = []\noutputs = []\npass-env = [\"CARGO_HOME\", \"RUSTUP_HOME\", \"LOG\"]",
-        )
-        .replace("pass-env = [\"LOG\"]\n", ""),
-    );
-    let began = Instant::now();
-    let run = p.granular("build inner").code(1);
-    assert!(began.elapsed() < Duration::from_secs(10));
-    assert!(run.stderr().contains("runs cargo granular"), "{run}");
-}
-
-#[test]
 fn a_need_on_several_cells_sees_exactly_those() {
     let tables = |os: &str| {
         [

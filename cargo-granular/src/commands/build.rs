@@ -14,6 +14,7 @@ use granular::event::Event;
 use granular::execute::Stop;
 use granular::execute::child::{self, ChildExecutor};
 use granular::execute::slots::Jobserver;
+use granular::reproduce;
 use granular::store::Store;
 
 /// Brings up to date what was asked for; `tests` for `test`.
@@ -49,9 +50,9 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     let options =
         Options { keep_going: asked.keep_going, force: asked.force, strict: asked.strict };
     let mut reporters = Reporters::new(session, asked.format.message_format);
-    let summary = build::build(&opened.project, &wanted, &options, &edges, &mut |event| {
-        reporters.event(&event)
-    })?;
+    let bring = if asked.verify { reproduce::build_and_verify } else { build::build };
+    let summary =
+        bring(&opened.project, &wanted, &options, &edges, &mut |event| reporters.event(&event))?;
     let orphans = child::reap_orphans();
     if !orphans.is_empty() {
         let names = orphans.join(", ");

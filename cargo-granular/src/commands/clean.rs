@@ -25,7 +25,9 @@ pub(super) fn run(session: &Session, asked: &Clean) -> Result<Exit> {
             let stop = Stop::default();
             listen(&stop)?;
             let mut waiting = |process| session.shell.tell(&wording::waiting(process));
-            match clean::clean(&opened.project, &actions, everything, &stop, &mut waiting)? {
+            let project = &opened.project;
+            let env = &session.env;
+            match clean::clean(project, &actions, everything, env, &stop, &mut waiting)? {
                 Some(cleaned) => cleaned,
                 None => return Ok(Exit::Interrupted),
             }

@@ -13,13 +13,13 @@ use crate::trouble::{Result, Trouble};
 use crate::wording;
 use granular::action::{ActionId, ActionName};
 use granular::build::Edges;
-use granular::event::Failure;
+use granular::event::{Difference, Failure, Reproduction};
 use granular::execute::Stop;
 use granular::execute::child::ChildExecutor;
 use granular::execute::slots::Jobserver;
-use granular::reproduce::{self, Difference, Reproduction};
+use granular::reproduce;
 use granular::store::Store;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::time::Duration;
 
 /// Runs each action of the step twice.
@@ -109,9 +109,7 @@ fn human(name: &ActionName, came: &Reproduction) -> String {
                 "{name}: the two runs left {}\n",
                 wording::count(differences.len(), "difference")
             );
-            let line = |found: &Difference| {
-                format!("  {}\n", wording::one_line(&format!("{} {}", found.path, found.how)))
-            };
+            let line = |found: &Difference| format!("  {}\n", wording::difference(found));
             heading + &differences.iter().map(line).collect::<String>()
         }
         Reproduction::Failed(_) | Reproduction::Unfinished => String::new(),
@@ -130,24 +128,7 @@ fn failed(name: &ActionName, failure: &Failure) -> String {
 
 fn object(name: &ActionName, came: &Reproduction) -> Value {
     let mut object = json::names("granular-reproduce-finished", name);
-    match came {
-        Reproduction::Same { outputs, bytes } => {
-            object["status"] = json!("same");
-            object["outputs"] = json!(outputs);
-            object["bytes"] = json!(bytes);
-        }
-        Reproduction::Different(differences) => {
-            object["status"] = json!("different");
-            let entry =
-                |found: &Difference| json!({"path": found.path.to_string(), "how": found.how});
-            object["differences"] = json!(differences.iter().map(entry).collect::<Vec<_>>());
-        }
-        Reproduction::Failed(failure) => {
-            object["status"] = json!("failed");
-            object["failure"] = json::failure(failure, Duration::ZERO);
-        }
-        Reproduction::Unfinished => object["status"] = json!("unfinished"),
-    }
+    json::describe(&mut object, came);
     object
 }
 

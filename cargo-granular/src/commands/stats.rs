@@ -9,6 +9,7 @@ use crate::report::json;
 use crate::session::Session;
 use crate::trouble::Result;
 use crate::wording;
+use granular::state::State;
 use granular::state::history::{self, Entry, What};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
@@ -21,7 +22,7 @@ const REASONS: usize = 5;
 /// Shows the figures of this checkout.
 pub(super) fn run(session: &Session, asked: &Stats) -> Result<Exit> {
     let workspace = ask_cargo::ask(session)?.workspace;
-    let figures = Figures::of(&history::read(&workspace.state_dir().join("history"))?);
+    let figures = Figures::of(&history::read(&State::new(workspace.state_dir()).history())?);
     let text = match asked.format.message_format {
         MessageFormat::Human => human(&figures),
         MessageFormat::Json => lines([object(&figures)]),

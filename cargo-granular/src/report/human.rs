@@ -7,7 +7,7 @@ use crate::shell::Verbosity;
 use crate::wording;
 use clap_cargo::style;
 use granular::action::ActionName;
-use granular::event::{Event, Failure, Finished, Status, Summary};
+use granular::event::{Event, Failure, Finished, Reproduction, Status, Summary};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub(crate) struct Human {
     /// Whether colours in logs are passed on.
     colour: bool,
     failed: Vec<Failed>,
+    /// The steps that have left something else when they were run again.
+    differing: Vec<String>,
 }
 
 /// A step that failed, for the end.
@@ -30,7 +32,7 @@ struct Failed {
 impl Human {
     /// Without anything told so far.
     pub(crate) fn new(verbosity: Verbosity, colour: bool) -> Self {
-        Self { verbosity, colour, failed: Vec::new() }
+        Self { verbosity, colour, failed: Vec::new(), differing: Vec::new() }
     }
 
     /// Whole lines on what happened; empty where that is not worth one.
@@ -46,6 +48,10 @@ impl Human {
                 wording::status("Running", style::TRANSIENT, &name(action))
             }
             Event::Finished(finished) => self.finished(finished),
+            Event::Verifying { action } if self.tells(Verbosity::Verbose) => {
+                wording::status("Verifying", style::TRANSIENT, &name(action))
+            }
+            Event::Verified { action, came } => self.verified(name(action), came),
             _ => String::new(),
         }
     }
@@ -59,6 +65,9 @@ impl Human {
         if !self.failed.is_empty() {
             text.push('\n');
             text.push_str(&wording::error(&failures(&self.failed, summary.skipped)));
+        }
+        if !self.differing.is_empty() {
+            text.push_str(&wording::error(&differing(&self.differing)));
         }
         if summary.stopped {
             text.push_str(&wording::error(&stopped(summary)));
@@ -121,6 +130,37 @@ impl Human {
             duration => format!(" after {}", quantity::exact(duration)),
         };
         wording::status("Failed", style::ERROR, &format!("{name}{time}: {why}"))
+    }
+
+    fn verified(&mut self, name: String, came: &Reproduction) -> String {
+        let lines = match came {
+            Reproduction::Same { outputs, bytes } => {
+                let outputs = wording::count(*outputs, "output");
+                let message = format!("{name}: {outputs} with {}", quantity::size(*bytes));
+                return self.line(Verbosity::Normal, "Verified", message);
+            }
+            Reproduction::Unfinished => {
+                let message = format!("{name}: there was nothing to compare");
+                return self.line(Verbosity::Normal, "Unverified", message);
+            }
+            Reproduction::Different(differences) => {
+                let line = |found| format!("{:13}{}\n", "", wording::difference(found));
+                let heading = wording::count(differences.len(), "output");
+                let lines: String = differences.iter().map(line).collect();
+                wording::status("Differs", style::ERROR, &format!("{name}: {heading}")) + &lines
+            }
+            Reproduction::Failed(failure) => {
+                let why = wording::failure(failure, Duration::ZERO);
+                let again = format!("{name}: it failed when it was run again, {why}");
+                let mut lines = wording::status("Differs", style::ERROR, &again);
+                if let Failure::Command { repeat, .. } = failure {
+                    lines.push_str(&format!("{:13}repeat: {}\n", "", wording::one_line(repeat)));
+                }
+                lines
+            }
+        };
+        self.differing.push(name);
+        lines
     }
 
     /// With `-v` all the reasons that its line has not told.
@@ -243,6 +283,11 @@ fn failures(failed: &[Failed], skipped: usize) -> String {
         skipped => format!(" ({skipped} skipped)"),
     };
     format!("{} failed: {}{skipped}", wording::count(names.len(), "step"), wording::some(&names, 5))
+}
+
+fn differing(names: &[String]) -> String {
+    let steps = wording::count(names.len(), "step");
+    format!("{steps} did not leave the same again: {}", wording::some(names, 5))
 }
 
 fn stopped(summary: &Summary) -> String {

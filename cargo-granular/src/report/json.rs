@@ -5,7 +5,7 @@ use crate::draw;
 use crate::trouble::Trouble;
 use crate::wording;
 use granular::action::ActionName;
-use granular::event::{Event, Failure, Finished, Skip, Status, Summary};
+use granular::event::{Difference, Event, Failure, Finished, Reproduction, Skip, Status, Summary};
 use granular::execute::Ending;
 use granular::mistake::{Mistake, Place};
 use granular::reason::DirtyReason;
@@ -60,7 +60,12 @@ impl<W: Write> Reporter for Json<W> {
             Event::Warning { message } => {
                 self.write(&json!({"reason": "granular-warning", "message": message}));
             }
-            Event::Waiting { .. } | Event::Planned { .. } => {}
+            Event::Verified { action, came } => {
+                let mut object = names("granular-step-verified", action);
+                describe(&mut object, came);
+                self.write(&object);
+            }
+            Event::Waiting { .. } | Event::Planned { .. } | Event::Verifying { .. } => {}
         }
     }
 
@@ -134,6 +139,28 @@ fn skip(skip: &Skip) -> Value {
         Skip::Need(need) => json!({"kind": "need", "action": need.to_string()}),
         Skip::AfterFailure => json!({"kind": "after-failure"}),
         Skip::Stopped => json!({"kind": "stopped"}),
+    }
+}
+
+/// Adds what came of running an action twice.
+pub(crate) fn describe(object: &mut Value, came: &Reproduction) {
+    match came {
+        Reproduction::Same { outputs, bytes } => {
+            object["status"] = json!("same");
+            object["outputs"] = json!(outputs);
+            object["bytes"] = json!(bytes);
+        }
+        Reproduction::Different(differences) => {
+            object["status"] = json!("different");
+            let entry =
+                |found: &Difference| json!({"path": found.path.to_string(), "how": found.how});
+            object["differences"] = json!(differences.iter().map(entry).collect::<Vec<_>>());
+        }
+        Reproduction::Failed(why) => {
+            object["status"] = json!("failed");
+            object["failure"] = failure(why, Duration::ZERO);
+        }
+        Reproduction::Unfinished => object["status"] = json!("unfinished"),
     }
 }
 

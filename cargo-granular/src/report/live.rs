@@ -8,6 +8,7 @@ use crate::quantity;
 use crate::shell;
 use crate::wording;
 use clap_cargo::style;
+use granular::action::ActionName;
 use granular::event::{Event, Finished, Summary};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::Write as _;
@@ -150,16 +151,21 @@ impl Board {
     fn event(&mut self, event: &Event, now: Instant) {
         match event {
             Event::Planned { actions } => self.planned = actions.len(),
-            Event::Started { action } => {
+            Event::Started { action } | Event::Verifying { action } => {
                 self.running.push((wording::one_line(&action.to_string()), now))
             }
             Event::Finished(Finished { action, .. }) => {
                 self.done += 1;
-                let name = wording::one_line(&action.to_string());
-                self.running.retain(|(running, _)| *running != name);
+                self.end(action);
             }
+            Event::Verified { action, .. } => self.end(action),
             Event::Waiting { .. } | Event::Warning { .. } => {}
         }
+    }
+
+    fn end(&mut self, action: &ActionName) {
+        let name = wording::one_line(&action.to_string());
+        self.running.retain(|(running, _)| *running != name);
     }
 
     /// Always as many lines as there are rows for the steps of this build, none wider than `width`.

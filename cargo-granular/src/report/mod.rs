@@ -212,6 +212,7 @@ pub(crate) mod made_up {
             failed: 3,
             failed_by_environment: 1,
             skipped: 1,
+            differing: 0,
             saved: Duration::from_millis(2130),
             duration: Duration::from_millis(1900),
             stopped: false,

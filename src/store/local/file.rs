@@ -57,6 +57,23 @@ pub(super) fn make_private_dir(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// In what way others than this user can write to a directory. The superuser can anyway.
+#[cfg(unix)]
+pub(super) fn exposure(dir: &Path) -> Option<&'static str> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = fs::metadata(dir).ok()?;
+    let user = rustix::process::geteuid().as_raw();
+    if metadata.uid() != user && metadata.uid() != 0 {
+        return Some("belongs to another user");
+    }
+    (metadata.mode() & 0o022 != 0).then_some("can be written to by other users")
+}
+
+#[cfg(not(unix))]
+pub(super) fn exposure(_dir: &Path) -> Option<&'static str> {
+    None
+}
+
 /// Which of two files the system refused something.
 #[derive(Debug)]
 pub(super) enum CopyError {
