@@ -51,7 +51,7 @@ pub fn reproduce(
     report: &mut dyn FnMut(Event),
 ) -> Result<Reproduction, BuildError> {
     let state = State::new(project.workspace.state_dir());
-    let Some(_lock) = build::hold(&state, edges, report)? else {
+    let Some(_lock) = build::hold(project, &state, edges, report)? else {
         return Ok(Reproduction::Unfinished);
     };
     let aside = state.dir().join("reproduce");

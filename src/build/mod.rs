@@ -98,7 +98,7 @@ pub fn build(
 ) -> Result<Summary, BuildError> {
     let state = State::new(project.workspace.state_dir());
     let began = Instant::now();
-    match hold(&state, edges, report)? {
+    match hold(project, &state, edges, report)? {
         Some(_lock) => build_held(project, &state, wanted, options, edges, report),
         None => Ok(Summary { stopped: true, duration: began.elapsed(), ..Summary::default() }),
     }
@@ -126,6 +126,7 @@ pub fn mistakes_of_files(project: &Project, told: &[Mistake]) -> Vec<Mistake> {
 
 /// Takes the checkout for this process alone. `None` if asked to stop before it is free.
 pub(crate) fn hold(
+    project: &Project,
     state: &State,
     edges: &Edges<'_>,
     report: &mut dyn FnMut(Event),
@@ -134,9 +135,8 @@ pub(crate) fn hold(
         let error = Error::new("a step runs cargo granular in the workspace that is being built");
         return Err(error.hint("each would wait for the other for ever: declare what it builds as a step, and need that"));
     }
-    state.create()?;
     let mut waiting = |process| report(Event::Waiting { process });
-    lock::take(&state.lock(), edges.stop, &mut waiting)
+    lock::take(&project.workspace.root, state, edges.stop, &mut waiting)
 }
 
 /// [`build`], in a checkout that is held.
