@@ -15,16 +15,16 @@ use std::time::{Duration, Instant, SystemTime};
 const WAITS: &str = "waiting for another build in this checkout";
 
 /// How often a race is run: by default only to see that the test itself is sound.
-fn rounds() -> u32 {
+pub(super) fn rounds() -> u32 {
     let rounds = std::env::var("GRANULAR_RACE_ROUNDS").ok().and_then(|text| text.parse().ok());
     rounds.unwrap_or(3)
 }
 
 /// Numbers without a pattern, the same in every run.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
         (self.0 >> 33) % sides
     }
