@@ -3,9 +3,11 @@
 use super::{Entry, ends_well, nothing_is_left_running, tree};
 use crate::beside::{Beside, gate, wait_until};
 use crate::project::{Project, Run, project, step};
+use crate::sandbox::could_not_run;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -200,6 +202,34 @@ fn a29_a_collection_beside_builds_costs_runs_and_never_a_file() {
     checkouts.iter().for_each(|checkout| drop(ends_well(checkout)));
 }
 
+#[test]
+fn a29_what_a_build_counts_on_while_a_collection_is_about_to_remove_it_stays() {
+    // Every step of the collection takes a while.
+    let trace = "-e trace=rename,unlink -e inject=rename,unlink:delay_enter=1000000";
+    let mut slowly = vec!["strace", "-f", "-qq", "-o", "/dev/null"];
+    slowly.extend(trace.split(' '));
+    let tried = Command::new(slowly[0]).args(&slowly[1..]).arg("true").status();
+    if !tried.is_ok_and(|status| status.success()) {
+        return could_not_run("strace is not allowed here");
+    }
+    let p = project(&step("gen", "echo x > {out}/x", "inputs = []\noutputs = [\"{out}/x\"]"));
+    p.granular("build").success();
+    let results = || {
+        let stored = tree(&p.cache().join("v1/results"), |_| false).into_values();
+        stored.filter(|entry| matches!(entry, Entry::File { .. })).count()
+    };
+    let collection = p.command("gc --max-size 0B").inside(&slowly).start();
+    wait_until("the result is removed", || results() == 0);
+    let other = p.checkout("other");
+    other.granular("build").success();
+    collection.code(0);
+    assert_eq!(p.ran(), ["gen", "gen"], "the second had to run it");
+    p.granular("verify").success();
+    p.checkout("third").granular("build").success();
+    assert!(p.ran().is_empty(), "and what it has filed is whole");
+    assert!(ends_well(&p).is_empty());
+}
+
 /// Collections, one after the other.
 struct Collector {
     is_over: Arc<AtomicBool>,
@@ -361,8 +391,15 @@ impl Filled {
         ));
     }
 
-    /// Makes it look as if each result had last been used that many hours ago, and its blob as well.
+    /// Makes it look as if each result had last been used that many hours ago, and all blobs long before.
     fn set_ages(&self, hours: impl Fn(usize) -> u64) {
+        let blobs = self.p.cache().join("v1/blobs");
+        let long_ago = SystemTime::now() - Duration::from_secs(3600 * 3600);
+        let entries = tree(&blobs, |_| false);
+        let files = entries.iter().filter(|(_, entry)| matches!(entry, Entry::File { .. }));
+        files.for_each(|(path, _)| {
+            fs::File::open(blobs.join(path)).unwrap().set_modified(long_ago).unwrap()
+        });
         for (number, key) in &self.keys {
             let number = number.parse().unwrap();
             let used = SystemTime::now() - Duration::from_secs(hours(number) * 3600);
