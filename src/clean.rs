@@ -42,7 +42,8 @@ pub fn clean(
     if !state.dir().exists() {
         return Ok(Some(Cleaned::default()));
     }
-    let Some(_lock) = lock::take(&state.lock(), stop, waiting)? else { return Ok(None) };
+    let root = &project.workspace.root;
+    let Some(_lock) = lock::take(root, &state, stop, waiting)? else { return Ok(None) };
     let cleaned = take_away(project, actions, true)?;
     if everything {
         remove_all_but_displaced(state.dir())?;
@@ -100,7 +101,7 @@ fn remove_all_but_displaced(state: &Path) -> Result<()> {
         .map_err(|error| Error::io("cannot read the directory", state, error))?;
     for entry in entries {
         let entry = entry.map_err(|error| Error::io("cannot read the directory", state, error))?;
-        // The lock file stays: a lock on a file that was removed would keep nobody out.
+        // The lock file stays, since others may wait for it.
         if entry.file_name() != "displaced" && entry.file_name() != "lock" {
             remove(&entry.path())?;
         }

@@ -33,7 +33,7 @@ pub fn reproduce(
     report: &mut dyn FnMut(Event),
 ) -> Result<Reproduction, BuildError> {
     let state = State::new(project.workspace.state_dir());
-    let Some(_lock) = build::hold(&state, edges, report)? else {
+    let Some(_lock) = build::hold(project, &state, edges, report)? else {
         return Ok(Reproduction::Unfinished);
     };
     let aside = state.dir().join(ASIDE);
@@ -64,7 +64,7 @@ pub fn build_and_verify(
     report: &mut dyn FnMut(Event),
 ) -> Result<Summary, BuildError> {
     let state = State::new(project.workspace.state_dir());
-    let Some(_lock) = build::hold(&state, edges, report)? else {
+    let Some(_lock) = build::hold(project, &state, edges, report)? else {
         return Ok(Summary { stopped: true, ..Summary::default() });
     };
     let mut hits = BTreeSet::new();

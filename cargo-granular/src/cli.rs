@@ -416,8 +416,14 @@ fn asked_colour(arguments: &[OsString]) -> clap::ColorChoice {
     match flag.or(variable.as_deref()) {
         Some("always") => clap::ColorChoice::Always,
         Some("never") => clap::ColorChoice::Never,
+        // Nobody looks there, even at what is a terminal.
+        _ if is_set("CI") && !is_set("CLICOLOR_FORCE") => clap::ColorChoice::Never,
         _ => clap::ColorChoice::Auto,
     }
+}
+
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
 
 /// Decides on colour for everything that is written from now on.

@@ -99,7 +99,7 @@ pub fn build(
 ) -> Result<Summary, BuildError> {
     let state = State::new(project.workspace.state_dir());
     let began = Instant::now();
-    match hold(&state, edges, report)? {
+    match hold(project, &state, edges, report)? {
         Some(_lock) => build_held(project, &state, wanted, options, edges, report),
         None => Ok(Summary { stopped: true, duration: began.elapsed(), ..Summary::default() }),
     }
@@ -127,14 +127,14 @@ pub fn mistakes_of_files(project: &Project, told: &[Mistake]) -> Vec<Mistake> {
 
 /// Takes the checkout for this process alone. `None` if asked to stop before it is free.
 pub(crate) fn hold(
+    project: &Project,
     state: &State,
     edges: &Edges<'_>,
     report: &mut dyn FnMut(Event),
 ) -> Result<Option<CheckoutLock>> {
     refuse_inside(state, edges.env)?;
-    state.create()?;
     let mut waiting = |process| report(Event::Waiting { process });
-    lock::take(&state.lock(), edges.stop, &mut waiting)
+    lock::take(&project.workspace.root, state, edges.stop, &mut waiting)
 }
 
 /// Refuses to wait for a checkout that is held for the very step which this process was started by, however many checkouts lie between.

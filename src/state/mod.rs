@@ -5,7 +5,7 @@
 //!
 //! | path | holds | written |
 //! | --- | --- | --- |
-//! | `lock` | one build at a time | once |
+//! | `lock` | one build at a time, with the lock on the workspace's root directory | once |
 //! | `records-v1` | what is remembered of each action | a line behind the others as it happens; anew when half of it is stale |
 //! | `fingerprints/NAME` | the text that an action was last brought up to date from | when it runs or is restored |
 //! | `index-v1` | the stat index | anew, by rename, when it changed |

@@ -28,9 +28,10 @@
 //!
 //! Anybody. Writers of the same blob write the same bytes, and of two writers of the same result the last one wins, either being
 //! a result for that key. There is one collection at a time ([`LocalStore::gc`]), and it may run beside everything else: it
-//! removes results before blobs and spares blobs that are young and that nobody names yet. If it takes a blob in the
-//! moment in which somebody counts on it, that is a miss later on, never a wrong byte. The same holds beside another collection: its
-//! lock saves work and keeps two from taking away more than either would, no more, so that it can be done without where there are no locks.
+//! removes results before blobs and spares blobs that are young and that nobody names yet. Who finds a blob in its place instead of saving
+//! it notes that as a use, and a collection looks once more when it has moved the blob aside: what was used meanwhile is moved back.
+//! The lock of a collection saves work and keeps two from taking away more than either would, no more, so that it can be done without
+//! where there are no locks.
 //!
 //! # What a crash leaves
 //!
@@ -38,8 +39,8 @@
 //!
 //! # What is counted as use
 //!
-//! The modification time of a result or blob is when it was last used: it is set to now when it is asked for or saved again and the
-//! time that stands there is older than [`USE_GRAIN`], so that a hit normally writes nothing.
+//! The modification time of a result or blob is when it was last used. It is set to now when it is saved again; when it is asked for, only if
+//! the time that stands there is older than [`USE_GRAIN`], so that a hit normally writes nothing.
 
 mod file;
 mod gc;
@@ -63,7 +64,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use file::CopyError;
 
@@ -190,6 +191,8 @@ impl Store for LocalStore {
         let save = || {
             let mut temporary = self.temporary()?;
             temporary.file.write_all(text.as_bytes())?;
+            // By the same clock as what notes the use of blobs: a result is never older than what it names.
+            temporary.file.set_modified(SystemTime::now())?;
             self.publish(temporary, &path, text.len() as u64)
         };
         save().map_err(|error| self.unwritable(error))
@@ -262,14 +265,16 @@ impl LocalStore {
         Ok(digest)
     }
 
+    /// A name in `tmp/` that nobody else uses.
+    fn temporary_path(&self) -> PathBuf {
+        let number = self.temporary_files.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{:016x}-{number}", std::process::id(), self.nonce);
+        self.dir.join("tmp").join(name)
+    }
+
     /// A new file in `tmp/`. Makes the directories of the store if they are not there.
     fn temporary(&self) -> io::Result<file::Temporary> {
-        let number = self.temporary_files.fetch_add(1, Ordering::Relaxed);
-        let path = self.dir.join("tmp").join(format!(
-            "{}-{:016x}-{number}",
-            std::process::id(),
-            self.nonce
-        ));
+        let path = self.temporary_path();
         match file::Temporary::new(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.make_directories()?;

@@ -8,6 +8,7 @@
     reason = "a test that panics has failed"
 )]
 
+mod beside;
 mod build;
 mod command_line;
 mod config_errors;

@@ -3,9 +3,9 @@
 use crate::project::{project, step};
 
 /// A script that notes in `$LOG.now` how many of its kind run at once.
-const COUNTED: &str = "echo + >> \"$LOG.now\"; sleep 0.05; echo - >> \"$LOG.now\"";
+pub(crate) const COUNTED: &str = "echo + >> \"$LOG.now\"; sleep 0.05; echo - >> \"$LOG.now\"";
 
-fn most_at_once(p: &crate::project::Project) -> usize {
+pub(crate) fn most_at_once(p: &crate::project::Project) -> usize {
     let text = std::fs::read_to_string(p.log().with_extension("now")).unwrap();
     let mut now = 0_usize;
     text.lines()
@@ -28,14 +28,6 @@ fn twelve(more: &str) -> crate::project::Project {
         })
         .collect();
     project(&tables.concat())
-}
-
-#[test]
-fn no_more_steps_run_at_once_than_there_are_slots() {
-    let p = twelve("");
-    p.granular("build -j3").success();
-    assert_eq!(most_at_once(&p), 3);
-    assert_eq!(p.ran().len(), 12);
 }
 
 #[test]
@@ -80,18 +72,4 @@ fn the_longest_remaining_path_goes_first_once_durations_are_known() {
     p.granular("build -j1").success();
     let log = std::fs::read_to_string(p.log()).unwrap();
     assert_eq!(log.lines().nth(3), Some("z-long"), "{log}");
-}
-
-#[test]
-fn make_inside_a_step_takes_part_in_the_jobserver() {
-    let p = project(&step(
-        "make",
-        "make --no-print-directory all",
-        "inputs = [\"Makefile\"]\noutputs = []\ntools = [\"make\"]",
-    ));
-    let rules: String =
-        (0..6).map(|n| format!("t{n}:\n\t@{}\n", COUNTED.replace('$', "$$"))).collect();
-    p.write("Makefile", format!("all: t0 t1 t2 t3 t4 t5\n{rules}"));
-    p.granular("build -j2").success();
-    assert_eq!(most_at_once(&p), 2);
 }

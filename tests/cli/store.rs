@@ -70,23 +70,6 @@ fn verify_names_what_is_damaged_and_repair_removes_it() {
 }
 
 #[test]
-fn gc_keeps_the_cache_within_its_limit() {
-    let p = two_outputs();
-    for n in 0..5 {
-        p.write("in.txt", format!("{n}\n").repeat(10_000));
-        p.granular("build").success();
-    }
-    p.granular("gc --max-size 60KB").success();
-    let size: u64 = ["blobs", "results"]
-        .iter()
-        .flat_map(|kind| files(&p, kind))
-        .map(|file| fs::metadata(file).unwrap().len())
-        .sum();
-    assert!(size <= 60_000 || files(&p, "results").len() < 5, "{size}");
-    p.granular("verify").success();
-}
-
-#[test]
 fn clean_takes_away_outputs_and_they_are_restored() {
     let p = two_outputs();
     p.granular("build").success();

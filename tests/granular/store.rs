@@ -522,7 +522,7 @@ fn a_blob_of_the_wrong_length_is_replaced_when_saved_again() {
 }
 
 #[test]
-fn use_is_noted_only_when_the_note_is_old() {
+fn to_be_asked_for_is_noted_only_when_the_note_is_old_and_to_be_saved_again_always() {
     let scratch = Scratch::new();
     let store = scratch.store();
     let digest = save(&store, &scratch, "a", b"bytes");
@@ -532,20 +532,19 @@ fn use_is_noted_only_when_the_note_is_old() {
     set_age(&blob, 30 * MINUTE);
     store.result(&key("a")).unwrap();
     store.save_files(&[scratch.file("a", "bytes")]).unwrap();
-    assert!(age(&result) > 20 * MINUTE && age(&blob) > 20 * MINUTE);
+    assert!(age(&result) > 20 * MINUTE && age(&blob) < MINUTE);
 
     set_age(&result, 2 * HOUR);
-    set_age(&blob, 2 * HOUR);
     store.result(&key("a")).unwrap();
-    store.save_files(&[scratch.file("a", "bytes")]).unwrap();
-    assert!(age(&result) < MINUTE && age(&blob) < MINUTE);
+    assert!(age(&result) < MINUTE);
 }
 
 /// Ten results `0` to `9` of 1000 bytes each, `9` used last.
 fn ten(scratch: &Scratch) -> LocalStore {
     let store = scratch.store();
     for n in 0..10_u8 {
-        save(&store, scratch, &n.to_string(), &[n; 1000]);
+        let blob = save(&store, scratch, &n.to_string(), &[n; 1000]);
+        set_age(&scratch.blob(&blob.hash), (20 - u32::from(n)) * HOUR);
         set_age(&scratch.result(&key(&n.to_string())), (20 - u32::from(n)) * HOUR);
     }
     store
@@ -631,6 +630,21 @@ fn young_blobs_without_a_result_are_spared_and_old_ones_go() {
     let report = store.gc(GcLimit { max_size: Some(0), max_age: None }, false).unwrap().unwrap();
     assert_eq!((report.blobs_removed, report.blobs_kept), (1, 1));
     assert!(scratch.blob(&digests[0].hash).exists() && !scratch.blob(&digests[1].hash).exists());
+}
+
+#[test]
+fn a_blob_that_was_used_after_its_results_is_spared_since_another_is_about_to_name_it() {
+    let scratch = Scratch::new();
+    let store = scratch.store();
+    let digest = save(&store, &scratch, "old", b"bytes");
+    store.save_files(&[scratch.file("again", "bytes")]).unwrap();
+    let everything = GcLimit { max_size: Some(0), max_age: None };
+    let report = store.gc(everything, false).unwrap().unwrap();
+    assert_eq!((report.results_removed, report.blobs_removed), (1, 0));
+    store.save_result(&key("new"), &result(&[digest])).unwrap();
+    assert_eq!(store.verify(false).unwrap().damaged, []);
+    let report = store.gc(everything, false).unwrap().unwrap();
+    assert_eq!((report.results_removed, report.blobs_removed), (1, 1));
 }
 
 #[test]

@@ -55,7 +55,9 @@ impl Reporter for Reporters {
 /// Whether lines that change are wanted: only by somebody who looks at a terminal that can do it.
 fn is_live(env: &BTreeMap<OsString, OsString>, is_terminal: bool, verbosity: Verbosity) -> bool {
     let variable = |name| session::variable(env, name);
-    let is_able = variable("TERM") != Some("dumb") && variable("CI").is_none();
+    // Lines that change are made of escapes, as colours are.
+    let is_able = variable("TERM") != Some("dumb")
+        && ["CI", "NO_COLOR"].iter().all(|name| variable(name).is_none());
     is_terminal
         && verbosity > Verbosity::Quiet
         && match variable("CARGO_TERM_PROGRESS_WHEN") {
@@ -234,7 +236,7 @@ mod tests {
         assert!(live(&[]));
         assert!(live(&[("TERM", "xterm")]));
         assert!(!live(&[("TERM", "dumb")]));
-        assert!(!live(&[("CI", "true")]));
+        assert!(!live(&[("CI", "true")]) && !live(&[("NO_COLOR", "1")]));
         assert!(live(&[("CI", "true"), ("CARGO_TERM_PROGRESS_WHEN", "always")]));
         assert!(!live(&[("CARGO_TERM_PROGRESS_WHEN", "never")]));
         assert!(!is_live(&BTreeMap::new(), false, Verbosity::Normal));

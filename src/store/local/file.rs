@@ -152,17 +152,15 @@ fn clone(_from: &File, _to: &File) -> bool {
     false
 }
 
-/// Whether a file of that size is there. If so, it counts as used now.
+/// Whether a file of that size is there. If so it counts as used now, by which a collection that was about to remove it knows that somebody
+/// counts on it: it is noted first, and looked for afterwards.
 pub(super) fn is_there(path: &Path, size: u64) -> bool {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_file() && metadata.len() == size => {
-            if is_old(metadata.modified(), USE_GRAIN) {
-                let _ = open(path).map(|file| mark_used(&file));
-            }
-            true
-        }
-        _ => false,
+    let Ok((file, found)) = open_regular(path) else { return false };
+    if found != size {
+        return false;
     }
+    let _ = file.set_modified(SystemTime::now());
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
 }
 
 /// Sets the time of the last use to now, unless it is recent. Where that cannot be done (a store that is read-only) it is left.

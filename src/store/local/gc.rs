@@ -60,8 +60,23 @@ struct Blob {
     item: Item,
     /// How many results that stay name it.
     names: usize,
-    /// Whether a result that goes names it.
-    freed: bool,
+    /// When a result that goes and that names it was last used, the latest of them.
+    freed: Option<SystemTime>,
+}
+
+impl Blob {
+    /// A result that names it goes.
+    fn free(&mut self, result: &Item) {
+        self.freed = self.freed.max(Some(result.modified));
+    }
+
+    /// Whether nobody counts on it: a result is filed after its blobs, so one that was used later than the results that go is about
+    /// to be named by another.
+    fn is_idle(&self, now: SystemTime) -> bool {
+        let modified = self.item.modified;
+        let was_theirs = self.freed.is_some_and(|freed| modified <= freed);
+        self.names == 0 && (was_theirs || file::age(now, modified) > GRACE)
+    }
 }
 
 impl LocalStore {
@@ -125,7 +140,7 @@ impl LocalStore {
         let mut blobs: HashMap<Hash, Blob> = listing
             .blobs
             .iter()
-            .map(|item| (item.hash, Blob { item: *item, names: 0, freed: false }))
+            .map(|item| (item.hash, Blob { item: *item, names: 0, freed: None }))
             .collect();
         let is_outdated = |item: &Item| {
             limit.max_age.is_some_and(|max_age| file::age(now, item.modified) > max_age)
@@ -138,17 +153,15 @@ impl LocalStore {
                     kept.push((item, names));
                 }
                 names => {
-                    each(&mut blobs, &names.unwrap_or_default(), |blob| blob.freed = true);
+                    each(&mut blobs, &names.unwrap_or_default(), |blob| blob.free(&item));
                     plan.results.push(item);
                 }
             }
         }
-        let is_idle = |blob: &&Blob| {
-            blob.names == 0 && (blob.freed || file::age(now, blob.item.modified) > GRACE)
-        };
-        plan.blobs = blobs.values().filter(is_idle).map(|blob| blob.item).collect();
+        let idle = blobs.values().filter(|blob| blob.is_idle(now));
+        plan.blobs = idle.map(|blob| blob.item).collect();
         if let Some(max_size) = limit.max_size {
-            plan.shrink(listing.bytes(), max_size, kept, &mut blobs);
+            plan.shrink(listing.bytes(), max_size, now, kept, &mut blobs);
         }
         Ok(plan)
     }
@@ -173,8 +186,9 @@ impl LocalStore {
     }
 
     fn carry_out(&self, plan: &Plan, listing: &Listing, report: &mut GcReport) -> io::Result<()> {
+        self.make_directories()?;
         for item in &plan.results {
-            if remove(&self.result_path(&Key(item.hash)), item)? {
+            if self.remove(&self.result_path(&Key(item.hash)), item)? {
                 report.results_removed += 1;
                 report.results_kept -= 1;
                 report.bytes_after -= item.size;
@@ -182,19 +196,39 @@ impl LocalStore {
         }
         let named = self.named_meanwhile(plan, listing)?;
         for item in plan.blobs.iter().filter(|item| !named.contains(&item.hash)) {
-            if remove(&self.blob_path(&item.hash), item)? {
+            if self.remove(&self.blob_path(&item.hash), item)? {
                 report.blobs_removed += 1;
                 report.blobs_kept -= 1;
                 report.bytes_after -= item.size;
             }
         }
         for (path, item) in &plan.temporary {
-            if remove(path, item)? {
+            if self.remove(path, item)? {
                 report.temporary_removed += 1;
                 report.bytes_after -= item.size;
             }
         }
         Ok(())
+    }
+
+    /// Removes a file, unless it was used or replaced since it was listed. True if it is gone. It is moved aside before it is looked at: who
+    /// notes a use of it afterwards does not find it in its place any more.
+    fn remove(&self, path: &Path, listed: &Item) -> io::Result<bool> {
+        let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        let aside = self.temporary_path();
+        match fs::rename(path, &aside) {
+            Err(error) if gone(&error) => return Ok(true),
+            moved => moved?,
+        }
+        let is_as_listed = fs::symlink_metadata(&aside)?.modified()? == listed.modified;
+        if !is_as_listed && fs::symlink_metadata(path).is_err_and(|error| gone(&error)) {
+            fs::rename(&aside, path)?;
+            return Ok(false);
+        }
+        match fs::remove_file(&aside) {
+            Err(error) if !gone(&error) => Err(error),
+            _ => Ok(is_as_listed),
+        }
     }
 
     /// Blobs that are named by results which the plan does not know to stay: filed or used again since it was made.
@@ -216,6 +250,7 @@ impl Plan {
         &mut self,
         bytes: u64,
         max_size: u64,
+        now: SystemTime,
         mut kept: Vec<(Item, HashSet<Hash>)>,
         blobs: &mut HashMap<Hash, Blob>,
     ) {
@@ -229,7 +264,8 @@ impl Plan {
             bytes = bytes.saturating_sub(item.size);
             each(blobs, &names, |blob| {
                 blob.names -= 1;
-                if blob.names == 0 {
+                blob.free(&item);
+                if blob.is_idle(now) {
                     self.blobs.push(blob.item);
                     bytes = bytes.saturating_sub(blob.item.size);
                 }
@@ -277,19 +313,5 @@ fn each(blobs: &mut HashMap<Hash, Blob>, names: &HashSet<Hash>, mut act: impl Fn
         if let Some(blob) = blobs.get_mut(name) {
             act(blob);
         }
-    }
-}
-
-/// Removes a file, unless it was used or replaced since it was listed. True if it is gone.
-fn remove(path: &Path, listed: &Item) -> io::Result<bool> {
-    let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.modified()? != listed.modified => return Ok(false),
-        Err(error) if !gone(&error) => return Err(error),
-        _ => {}
-    }
-    match fs::remove_file(path) {
-        Err(error) if !gone(&error) => Err(error),
-        _ => Ok(true),
     }
 }
