@@ -189,6 +189,15 @@ impl Invocation {
         self.as_command(command).env("PATH", path.unwrap().to_str().unwrap())
     }
 
+    /// The same, in a terminal, which `script` makes; no argument may have a space in it.
+    pub(crate) fn in_terminal(self) -> Self {
+        let words = [self.command.get_program()].into_iter().chain(self.command.get_args());
+        let line: Vec<_> = words.map(|word| word.to_str().unwrap()).collect();
+        let mut command = Command::new("script");
+        command.args(["-qec", &line.join(" "), "/dev/null"]);
+        self.as_command(command).env("TERM", "xterm")
+    }
+
     /// `command`, with the environment, directory and standard input of this one.
     fn as_command(mut self, mut command: Command) -> Self {
         command.env_clear().stdin(Stdio::null());

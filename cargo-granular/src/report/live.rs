@@ -96,13 +96,12 @@ impl Screen {
         if text.is_empty() {
             return;
         }
-        let write = || {
-            let mut stream = shell::standard_error();
-            let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
-        };
         match &self.bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
+            Some(bar) => {
+                bar.suspend(|| write(text));
+                write(TO_THE_MARGIN);
+            }
+            None => write(text),
         }
     }
 
@@ -119,7 +118,17 @@ impl Screen {
             anstream::adapter::strip_str(&text).to_string()
         };
         self.bar.get_or_insert_with(new_bar).set_message(text);
+        write(TO_THE_MARGIN);
     }
+}
+
+/// After a drawing. At the right margin, where the crate leaves the cursor, the `^C` that a terminal echoes would begin a line
+/// of its own, and taking the drawing away would miss its first one.
+const TO_THE_MARGIN: &str = "\r";
+
+fn write(text: &str) {
+    let mut stream = shell::standard_error();
+    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
 }
 
 /// A bar that is nothing but its message: drawing it is our business, taking it away and putting it back that of the crate.
