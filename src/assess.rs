@@ -187,7 +187,7 @@ fn record_of(ground: &Ground<'_>, id: ActionId) -> Option<Arc<Record>> {
 fn message_of(failure: Failure) -> String {
     match failure {
         Failure::Environment { message, .. } | Failure::Inputs { message, .. } => message,
-        Failure::Outputs(messages) => messages.join("; "),
+        Failure::Outputs { faults, .. } => faults.join("; "),
         Failure::Command { repeat, .. } => repeat,
     }
 }

@@ -105,7 +105,12 @@ fn a_step_is_run_again_as_often_as_it_may() {
         "test -e tried || { touch tried; exit 1; }",
         "inputs = []\noutputs = []\nretries = 1",
     ));
-    p.granular("build").success();
+    assert_snapshot!(p.granular("build").success(), @"
+    ---- stderr
+    warning: `#flaky` failed with exit code 1 and is tried once more
+             Ran #flaky in [ELAPSED]: it has not run here before
+        Finished 1 step in [ELAPSED]: 1 ran
+    ");
     assert_eq!(p.ran(), ["flaky", "flaky"]);
 }
 

@@ -171,9 +171,10 @@ impl Human {
                 say_log(&mut say, failed.log.as_deref());
                 say("repeat:", &wording::one_line(repeat));
             }
-            Failure::Outputs(faults) => {
+            Failure::Outputs { faults, repeat } => {
                 faults.iter().for_each(|fault| say("outputs:", &wording::one_line(fault)));
                 say_log(&mut say, failed.log.as_deref());
+                say("repeat:", &wording::one_line(repeat));
             }
             Failure::Inputs { message, hint } => {
                 say("inputs:", &wording::one_line(message));
@@ -296,6 +297,7 @@ mod tests {
 
           outputs:  `{out}/worker` is not there
           log:      [LOGS]/worker
+          repeat:   cd services/worker && true
 
         ---- #e2e ----
           reason:   there is no program `podman` in PATH
@@ -339,6 +341,7 @@ mod tests {
 
           outputs:  `{out}/worker` is not there
           log:      [LOGS]/worker
+          repeat:   cd services/worker && true
 
         ---- #e2e ----
           reason:   there is no program `podman` in PATH
@@ -373,6 +376,7 @@ mod tests {
 
           outputs:  `{out}/worker` is not there
           log:      [LOGS]/worker
+          repeat:   cd services/worker && true
 
         ---- #e2e ----
           reason:   there is no program `podman` in PATH

@@ -184,9 +184,10 @@ pub(crate) mod made_up {
                 log: log("worker", "\x1b[31mdone\x1b[0m, but\x07 nothing left\n"),
                 ..finished(
                     "#worker",
-                    Status::Failed(Failure::Outputs(vec![
-                        "`{out}/worker` is not there".to_owned(),
-                    ])),
+                    Status::Failed(Failure::Outputs {
+                        faults: vec!["`{out}/worker` is not there".to_owned()],
+                        repeat: "cd services/worker && true".to_owned(),
+                    }),
                 )
             }),
             Event::Finished(Finished {
