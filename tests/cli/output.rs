@@ -154,8 +154,8 @@ fn stats_count_what_happened() {
     #quick [ELAPSED] 2 1 0 [ELAPSED]
 
     TIMES REASON
-    4 input-changed in.txt
-    2 never-ran
+    4 in.txt changed
+    2 it has not run here before
     ");
 }
 
