@@ -83,6 +83,11 @@ impl InputPatterns {
         }
     }
 
+    /// No file.
+    pub fn nothing() -> Self {
+        Self { texts: Vec::new(), patterns: Vec::new() }
+    }
+
     /// Every file below `base`, as the pattern `**` says it.
     pub fn everything(base: &RelPath) -> Self {
         let mut segments = exact_segments(base);
