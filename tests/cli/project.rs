@@ -175,7 +175,7 @@ impl Invocation {
     pub(crate) fn inside(self, wrapper: &[impl AsRef<OsStr>]) -> Self {
         let mut command = Command::new(&wrapper[0]);
         command.args(&wrapper[1..]).arg(self.command.get_program()).args(self.command.get_args());
-        self.as_command(command)
+        self.started_by(command)
     }
 
     /// The same, started by Cargo as its subcommand.
@@ -186,7 +186,7 @@ impl Invocation {
             std::env::join_paths([directory].into_iter().chain(std::env::split_paths(&path)));
         let mut command = Command::new("cargo");
         command.args(self.command.get_args());
-        self.as_command(command).env("PATH", path.unwrap().to_str().unwrap())
+        self.started_by(command).env("PATH", path.unwrap().to_str().unwrap())
     }
 
     /// The same, in a terminal, which `script` makes; no argument may have a space in it.
@@ -195,11 +195,11 @@ impl Invocation {
         let line: Vec<_> = words.map(|word| word.to_str().unwrap()).collect();
         let mut command = Command::new("script");
         command.args(["-qec", &line.join(" "), "/dev/null"]);
-        self.as_command(command).env("TERM", "xterm")
+        self.started_by(command).env("TERM", "xterm")
     }
 
     /// `command`, with the environment, directory and standard input of this one.
-    fn as_command(mut self, mut command: Command) -> Self {
+    fn started_by(mut self, mut command: Command) -> Self {
         command.env_clear().stdin(Stdio::null());
         command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.current_dir(self.command.get_current_dir().unwrap_or(Path::new(".")));
