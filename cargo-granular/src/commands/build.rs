@@ -48,7 +48,7 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     listen(&stop)?;
     let options =
         Options { keep_going: asked.keep_going, force: asked.force, strict: asked.strict };
-    let mut reporters = Reporters::new(session, asked.format.message_format);
+    let mut reporters = Reporters::new(session, asked.format.message_format, &stop);
     let summary = build::build(&opened.project, &wanted, &options, &edges, &mut |event| {
         reporters.event(&event)
     })?;
