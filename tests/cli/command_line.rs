@@ -156,3 +156,20 @@ fn outside_of_a_workspace_cargos_own_word_is_passed_on() {
     let run = p.granular("build").code(2);
     assert!(run.stderr().contains("Cargo.toml"), "{run}");
 }
+
+#[test]
+fn a_workspace_without_steps_is_told_how_one_begins() {
+    let p = project("");
+    assert_snapshot!(p.granular("build").success(), @"
+    ---- stderr
+    warning: no step is declared in this workspace: one begins with `[workspace.metadata.granular.steps.NAME]` in the root's `Cargo.toml`
+        Finished 0 steps in [ELAPSED]
+    ");
+    assert_snapshot!(p.granular("build api").code(2), @"
+    ---- stderr
+    error: no step is called `api`
+
+    help: the workspace declares no steps: one begins with `[workspace.metadata.granular.steps.NAME]` in the root's `Cargo.toml`
+    [exit code: 2]
+    ");
+}

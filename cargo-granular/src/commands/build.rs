@@ -81,7 +81,9 @@ fn tidy(session: &Session, cache: &Cache) {
 fn nothing_to_do(opened: &Opened, tests: bool) -> String {
     let kind = if tests { "test step" } else { "step" };
     match opened.project.config.steps.is_empty() {
-        true => "no step is declared in this workspace".to_owned(),
+        true => "no step is declared in this workspace: one begins with \
+                 `[workspace.metadata.granular.steps.NAME]` in the root's `Cargo.toml`"
+            .to_owned(),
         false => format!(
             "no {kind} is declared in the chosen packages (`cargo granular list` shows all)"
         ),
