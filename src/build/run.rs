@@ -429,7 +429,7 @@ fn unfit_message(unfit: &Unfit) -> String {
         Unfit::Missing(pattern) => format!("the declared output `{pattern}` is not there"),
         Unfit::LinkLeaves(path, target) => {
             format!(
-                "the output `{path}` is a link to `{}`, which a restore elsewhere could not follow",
+                "the output `{path}` is a link to `{}`, which a restore elsewhere could not follow: make it relative, to something inside",
                 target.escape_debug()
             )
         }

@@ -8,6 +8,7 @@ use crate::wording;
 use clap_cargo::style;
 use granular::action::ActionName;
 use granular::event::{Event, Failure, Finished, Status, Summary};
+use granular::execute::Ending;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -116,9 +117,12 @@ impl Human {
             duration: finished.duration,
             log: finished.log.clone(),
         });
-        let time = match finished.duration {
-            Duration::ZERO => String::new(),
-            duration => format!(" after {}", quantity::exact(duration)),
+        let time = match (failure, finished.duration) {
+            // The reason has it already.
+            (Failure::Command { ending: Ending::TimedOut, .. }, _) | (_, Duration::ZERO) => {
+                String::new()
+            }
+            (_, duration) => format!(" after {}", quantity::exact(duration)),
         };
         wording::status("Failed", style::ERROR, &format!("{name}{time}: {why}"))
     }
