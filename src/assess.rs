@@ -11,7 +11,7 @@ use crate::path::RelPath;
 use crate::project::Project;
 use crate::reason::DirtyReason;
 use crate::state::State;
-use crate::state::records::{Record, Records};
+use crate::state::records::{Record, Records, Why};
 use crate::store::Store;
 use crate::tools::Tools;
 use std::collections::BTreeMap;
@@ -31,6 +31,8 @@ pub struct Assessment {
     pub reasons: Vec<DirtyReason>,
     /// What is remembered of its last time in this checkout.
     pub record: Option<Arc<Record>>,
+    /// Why nothing is, if its last time left nothing to build on.
+    pub forgotten: Option<Why>,
 }
 
 /// What would happen.
@@ -135,15 +137,15 @@ fn assess_one(
     id: ActionId,
     checked: Result<Checked, Failure>,
 ) -> (Assessment, Option<Arc<UpToDate>>) {
-    let record = record_of(ground, id);
+    let (record, forgotten) = last_time(ground, id);
     let checked = match checked {
         Ok(checked) => checked,
         Err(failure) => {
             let outlook = Outlook::Impossible(message_of(failure));
-            return (
-                Assessment { action: id, outlook, fingerprint: None, reasons: Vec::new(), record },
-                None,
-            );
+            let (fingerprint, reasons) = (None, Vec::new());
+            let assessment =
+                Assessment { action: id, outlook, fingerprint, reasons, record, forgotten };
+            return (assessment, None);
         }
     };
     let (outlook, reasons, outputs) = match &checked.verdict {
@@ -159,7 +161,14 @@ fn assess_one(
     };
     let exports = outputs.map(|outputs| check::up_to_date(ground, id, &outputs, &checked));
     (
-        Assessment { action: id, outlook, fingerprint: Some(checked.fingerprint), reasons, record },
+        Assessment {
+            action: id,
+            outlook,
+            fingerprint: Some(checked.fingerprint),
+            reasons,
+            record,
+            forgotten,
+        },
         exports,
     )
 }
@@ -171,23 +180,23 @@ fn outputs_before_running(ground: &Ground<'_>, id: ActionId) -> Option<Vec<Outpu
 
 fn unknowable(ground: &Ground<'_>, id: ActionId, unknown: Vec<ActionId>) -> Assessment {
     let outlook = Outlook::Unknown(unknown);
-    Assessment {
-        action: id,
-        outlook,
-        fingerprint: None,
-        reasons: Vec::new(),
-        record: record_of(ground, id),
-    }
+    let (record, forgotten) = last_time(ground, id);
+    Assessment { action: id, outlook, fingerprint: None, reasons: Vec::new(), record, forgotten }
 }
 
-fn record_of(ground: &Ground<'_>, id: ActionId) -> Option<Arc<Record>> {
-    ground.records.get(&ground.project.graph[id].name.to_string())?.ok()
+/// What is remembered of an action's last time, or why nothing is.
+fn last_time(ground: &Ground<'_>, id: ActionId) -> (Option<Arc<Record>>, Option<Why>) {
+    match ground.records.get(&ground.project.graph[id].name.to_string()) {
+        Some(Ok(record)) => (Some(record), None),
+        Some(Err(forgotten)) => (None, Some(forgotten.why)),
+        None => (None, None),
+    }
 }
 
 fn message_of(failure: Failure) -> String {
     match failure {
         Failure::Environment { message, .. } | Failure::Inputs { message, .. } => message,
-        Failure::Outputs(messages) => messages.join("; "),
+        Failure::Outputs { faults, .. } => faults.join("; "),
         Failure::Command { repeat, .. } => repeat,
     }
 }

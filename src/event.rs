@@ -98,8 +98,13 @@ pub enum Failure {
         /// The command as a line that can be pasted into a shell, to repeat it by hand.
         repeat: String,
     },
-    /// The command ended well, but what it left is not what is declared: one sentence each.
-    Outputs(Vec<String>),
+    /// The command ended well, but what it left is not what is declared.
+    Outputs {
+        /// What is wrong with them, one sentence each.
+        faults: Vec<String>,
+        /// The command as a line that can be pasted into a shell, to repeat it by hand.
+        repeat: String,
+    },
     /// What it reads or leaves was changed meanwhile, and that is a mistake or was to count as one.
     Inputs {
         /// What changed.

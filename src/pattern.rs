@@ -83,7 +83,7 @@ impl InputPatterns {
         }
     }
 
-    /// No file at all.
+    /// No file.
     pub fn nothing() -> Self {
         Self { texts: Vec::new(), patterns: Vec::new() }
     }

@@ -122,6 +122,15 @@ impl DirtyReason {
         }
     }
 
+    /// The reason of this kind and subject, without what may have been known besides; `None` if there is none such.
+    pub fn of(kind: &str, subject: Option<&str>) -> Option<Self> {
+        let mut line = kind.to_owned();
+        if let Some(subject) = subject {
+            canon::quote(&mut line, subject);
+        }
+        Self::read(&mut Fields::new(&line))
+    }
+
     /// Reads what [`DirtyReason::write`] wrote; `None` for anything else.
     pub fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let reason = match fields.word()? {
@@ -226,7 +235,9 @@ mod tests {
             reason.write(&mut line);
             let mut fields = Fields::new(&line);
             assert_eq!(fields.word(), Some("reason"));
-            assert_eq!(DirtyReason::read(&mut fields), Some(reason), "{line}");
+            assert_eq!(DirtyReason::read(&mut fields).as_ref(), Some(&reason), "{line}");
+            let of = DirtyReason::of(reason.kind(), reason.subject()).map(|of| of.kind());
+            assert_eq!(of, Some(reason.kind()));
         }
     }
 }

@@ -116,7 +116,7 @@ fn nothing_named(graph: &Graph, text: &str, wish: &Wish<'_>) -> Unknown {
         ))
     } else if steps.is_empty() {
         Some(
-            "the workspace declares no steps; see the README on how to declare one in `Cargo.toml`"
+            "the workspace declares no steps: one begins with `[workspace.metadata.granular.steps.NAME]` in the root's `Cargo.toml`"
                 .to_owned(),
         )
     } else {

@@ -83,6 +83,9 @@ fn named(workspace: &Workspace, package: &[String]) -> Result<Chosen> {
 fn no_package(workspace: &Workspace, text: &str) -> Trouble {
     let help = match wording::similar(text, names(workspace)) {
         Some(name) => format!("a package with a similar name exists: `{name}`"),
+        None if workspace.packages.is_empty() => {
+            "the workspace has no packages, only steps of its own".to_owned()
+        }
         None => {
             let names: Vec<_> = names(workspace).map(str::to_owned).collect();
             format!("the workspace has {}", wording::some(&names, 8))
@@ -197,5 +200,11 @@ mod tests {
             "`zebra*` matches no package of the workspace; the workspace has api, web, web-ui"
         );
         assert!(chosen(None, &["["], false, &[]).unwrap_err().contains("is no pattern"));
+        let none = Workspace { packages: Vec::new(), ..workspace() };
+        let trouble = no_package(&none, "api");
+        assert_eq!(
+            trouble.words().unwrap().1,
+            Some("the workspace has no packages, only steps of its own")
+        );
     }
 }

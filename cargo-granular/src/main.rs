@@ -14,6 +14,7 @@ mod exit;
 mod interrupt;
 mod quantity;
 mod report;
+mod rustup;
 mod session;
 mod shell;
 mod trouble;

@@ -2,6 +2,7 @@
 
 use crate::ask_cargo::{self, Found};
 use crate::cli::{Common, Jobs};
+use crate::rustup;
 use crate::shell::{Shell, Verbosity};
 use crate::trouble::{Result, Trouble};
 use granular::build;
@@ -17,7 +18,7 @@ pub(crate) struct Session {
     pub(crate) shell: Shell,
     /// The arguments that all commands take.
     pub(crate) common: Common,
-    /// The environment of this process.
+    /// The environment of this process, without what rustup has put in.
     pub(crate) env: BTreeMap<OsString, OsString>,
     /// The current directory.
     pub(crate) dir: PathBuf,
@@ -34,7 +35,7 @@ pub(crate) struct Opened {
 impl Session {
     /// The session of this process.
     pub(crate) fn new(common: Common) -> Self {
-        let env: BTreeMap<_, _> = std::env::vars_os().collect();
+        let env = rustup::undone(std::env::vars_os().collect());
         let shell = Shell { verbosity: verbosity(&common, &env) };
         // A directory that is gone is no reason to fail where a manifest is named; Cargo complains where none is.
         let dir = std::env::current_dir().unwrap_or_default();

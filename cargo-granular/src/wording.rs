@@ -190,7 +190,7 @@ pub(crate) fn ending(ending: Ending, duration: Duration) -> String {
 pub(crate) fn failure(failure: &Failure, duration: Duration) -> String {
     match failure {
         Failure::Command { ending: how, .. } => ending(*how, duration),
-        Failure::Outputs(faults) => match faults.as_slice() {
+        Failure::Outputs { faults, .. } => match faults.as_slice() {
             [] => "its outputs are not what is declared".to_owned(),
             [only] => one_line(only),
             [first, more @ ..] => format!("{} (and {} more)", one_line(first), more.len()),

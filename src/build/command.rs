@@ -63,8 +63,11 @@ pub(crate) fn setting(ground: &Ground<'_>, id: ActionId) -> Result<Setting, Fail
     // What only looks like a tool in a shell's line need not be one: `./bin/protoc` is not the `protoc` of the PATH.
     let unnamed = seen.iter().filter(|name| !names.contains(name));
     tools.extend(unnamed.filter_map(|name| identify(name).ok()));
-    add_out_dirs(ground.project, id, &mut env);
     env.insert(HELD.into(), held(ground));
+    env.insert(STATE.into(), ground.project.workspace.state_dir().into());
+    env.extend(
+        out_dirs(ground.project, id).into_iter().map(|(name, dir)| (name.into(), dir.into())),
+    );
     Ok(Setting { environment, env, tools, jobserver: rows.iter().any(|row| row.jobserver) })
 }
 
@@ -100,19 +103,24 @@ pub(crate) fn command(ground: &Ground<'_>, id: ActionId, run: &Run, setting: &Se
 pub(crate) fn repeat_line(project: &Project, id: ActionId, run: &Run) -> String {
     let action = &project.graph[id];
     let dir = action.dir.under(&project.workspace.root);
+    let command: Vec<String> = match run {
+        Run::Program(words) => words.iter().map(|word| render(project, id, word)).collect(),
+        Run::Shell(line) => {
+            let line = line.render_for_shell(Shell::HERE, |piece| stands_for(project, id, piece));
+            vec![SHELL.to_owned(), "-c".to_owned(), line]
+        }
+    };
     let mut words = vec!["cd".to_owned(), shell_word(&dir.to_string_lossy()), "&&".to_owned()];
     for (name, value) in &action.env {
         words.push(format!("{name}={}", shell_word(&render(project, id, value))));
     }
-    match run {
-        Run::Program(arguments) => {
-            words.extend(arguments.iter().map(|word| shell_word(&render(project, id, word))))
-        }
-        Run::Shell(line) => {
-            let line = line.render_for_shell(Shell::HERE, |piece| stands_for(project, id, piece));
-            words.extend([SHELL.to_owned(), "-c".to_owned(), shell_word(&line)]);
+    // Those that the command names; all of them would make most lines too long to read.
+    for (name, value) in out_dirs(project, id) {
+        if command.iter().any(|word| word.contains(&name)) {
+            words.push(format!("{name}={}", shell_word(&value.to_string_lossy())));
         }
     }
+    words.extend(command.iter().map(|word| shell_word(word)));
     words.join(" ")
 }
 
@@ -218,11 +226,12 @@ fn held(ground: &Ground<'_>) -> OsString {
     std::env::join_paths(all.chain([own.clone()])).unwrap_or_else(|_| own.into_os_string())
 }
 
-fn add_out_dirs(project: &Project, id: ActionId, env: &mut BTreeMap<OsString, OsString>) {
-    env.insert(STATE.into(), project.workspace.state_dir().into());
-    env.insert("GRANULAR_OUT".into(), project.out_dir(id).into());
-    for need in &project.graph[id].needs {
+/// The variables that name the output directories of an action and of its needs.
+fn out_dirs(project: &Project, id: ActionId) -> BTreeMap<String, PathBuf> {
+    let need = |need: &crate::action::Need| {
         let name = need.name.split('[').next().unwrap_or(&need.name);
-        env.insert(out_variable(name).into(), need_out_dir(project, id, name).into());
-    }
+        (out_variable(name), need_out_dir(project, id, name))
+    };
+    let needs = project.graph[id].needs.iter().map(need);
+    needs.chain([("GRANULAR_OUT".to_owned(), project.out_dir(id))]).collect()
 }

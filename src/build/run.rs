@@ -114,8 +114,9 @@ impl Attempt<'_> {
             Ok(captured) => captured,
             Err(CaptureError::Unfit(unfit)) => {
                 self.claim_what_is_left()?;
-                let messages = unfit.iter().map(unfit_message).collect();
-                return Ok(RunEnding::Failed(Failure::Outputs(messages)));
+                let faults = unfit.iter().map(unfit_message).collect();
+                let repeat = command::repeat_line(self.ground.project, self.id, self.what);
+                return Ok(RunEnding::Failed(Failure::Outputs { faults, repeat }));
             }
             Err(CaptureError::Io(error)) => return Err(error),
         };
@@ -205,7 +206,7 @@ impl Attempt<'_> {
                     let repeat = command::repeat_line(self.ground.project, self.id, self.what);
                     return Ok(Err(RunEnding::Failed(Failure::Command { ending, repeat })));
                 }
-                _ => outcome.warnings.push(retry_message(&self.name, tries_left)),
+                ending => outcome.warnings.push(retry_message(&self.name, ending, tries_left)),
             }
         }
         Ok(Err(RunEnding::Stopped))
@@ -397,9 +398,15 @@ pub(crate) fn displaced_message(displaced: &Displaced) -> String {
     )
 }
 
-fn retry_message(name: &str, tries_left: u32) -> String {
+fn retry_message(name: &str, ending: Ending, tries_left: u32) -> String {
+    let how = match ending {
+        Ending::Exited(code) => format!("failed with exit code {code}"),
+        Ending::Signal(number) => format!("was ended by signal {number}"),
+        Ending::TimedOut => "timed out".to_owned(),
+        Ending::Stopped => "was stopped".to_owned(),
+    };
     let tries = if tries_left == 1 { "once more" } else { "again" };
-    format!("`{name}` failed and is tried {tries}")
+    format!("`{name}` {how} and is tried {tries}")
 }
 
 fn undeclared_message(name: &str, paths: &[OutputPath]) -> Option<String> {
@@ -422,7 +429,7 @@ fn unfit_message(unfit: &Unfit) -> String {
         Unfit::Missing(pattern) => format!("the declared output `{pattern}` is not there"),
         Unfit::LinkLeaves(path, target) => {
             format!(
-                "the output `{path}` is a link to `{}`, which a restore elsewhere could not follow",
+                "the output `{path}` is a link to `{}`, which a restore elsewhere could not follow: make it relative, to something inside",
                 target.escape_debug()
             )
         }

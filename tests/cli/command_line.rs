@@ -78,20 +78,22 @@ fn the_subcommand_of_cargo_and_the_program_are_the_same() {
     let p = packages();
     let direct = p.granular("list").success().to_string();
     assert_eq!(p.granular("granular list").success().to_string(), direct);
-    let directory = std::path::Path::new(env!("CARGO_BIN_EXE_cargo-granular")).parent().unwrap();
-    let path = std::env::join_paths(
-        [directory.to_path_buf()]
-            .into_iter()
-            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
-    )
-    .unwrap();
-    let cargo = std::process::Command::new("cargo")
-        .args(["granular", "list"])
-        .current_dir(p.root())
-        .env("PATH", path)
-        .output()
-        .unwrap();
-    assert_eq!(String::from_utf8_lossy(&cargo.stdout), p.granular("list").raw_stdout());
+    assert_eq!(p.command("granular list").by_cargo().run().success().to_string(), direct);
+}
+
+#[test]
+fn a_build_by_cargo_and_one_by_the_program_have_the_same_keys() {
+    // What rustup sets on the way is tracked by these tools.
+    let tools = "inputs = []\noutputs = []\ntools = [\"go\", \"cargo\"]";
+    let p = project(&step("all", "true", tools));
+    p.granular("build").success();
+    assert_eq!(p.ran(), ["all"]);
+    assert_snapshot!(p.command("granular build -v").by_cargo().run().success(), @"
+    ---- stderr
+           Fresh #all
+        Finished 1 step in [ELAPSED]: 1 fresh
+    ");
+    assert!(p.ran().is_empty());
 }
 
 #[test]
@@ -153,4 +155,21 @@ fn outside_of_a_workspace_cargos_own_word_is_passed_on() {
     let p = Project::new("empty");
     let run = p.granular("build").code(2);
     assert!(run.stderr().contains("Cargo.toml"), "{run}");
+}
+
+#[test]
+fn a_workspace_without_steps_is_told_how_one_begins() {
+    let p = project("");
+    assert_snapshot!(p.granular("build").success(), @"
+    ---- stderr
+    warning: no step is declared in this workspace: one begins with `[workspace.metadata.granular.steps.NAME]` in the root's `Cargo.toml`
+        Finished 0 steps in [ELAPSED]
+    ");
+    assert_snapshot!(p.granular("build api").code(2), @"
+    ---- stderr
+    error: no step is called `api`
+
+    help: the workspace declares no steps: one begins with `[workspace.metadata.granular.steps.NAME]` in the root's `Cargo.toml`
+    [exit code: 2]
+    ");
 }

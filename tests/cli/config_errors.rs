@@ -2776,3 +2776,22 @@ outputs = []
         "{run}"
     );
 }
+
+#[test]
+fn a_wrong_pattern_brings_no_mistake_that_is_not_there() {
+    let told = drawn_for_steps(
+        r#"
+gen = { run = "true", inputs = [], outputs = ["gen"] }
+api = { run = "true", inputs = ["src/*.{go,rs", "!gen/**"], outputs = [] }
+"#,
+    );
+    assert_snapshot!(told, @r#"
+    error: wrong pattern in `inputs` of step `#api`
+     --> Cargo.toml:6:33
+      |
+    6 | api = { run = "true", inputs = ["src/*.{go,rs", "!gen/**"], outputs = [] }
+      |                                 ^^^^^^^^^^^^^^ this `{` is never closed (write `\{` for the character)
+
+    error: 1 mistake in the configuration
+    "#);
+}

@@ -86,6 +86,41 @@ fn where_a_hit_came_from() {
 }
 
 #[test]
+fn how_the_last_time_ended_where_it_left_nothing() {
+    let p = project(
+        &[
+            step("bad", "exit 3", "inputs = []\noutputs = []"),
+            step("restless", "echo >> in.txt", "inputs = [\"in.txt\"]\noutputs = []"),
+        ]
+        .concat(),
+    );
+    p.write("in.txt", "");
+    p.granular("build --keep-going").code(1);
+    assert_snapshot!(p.granular("explain bad").success(), @"
+    #bad
+
+    Last time in this checkout its run failed.
+
+    Now it would run:
+      its last run failed
+
+    No result of it is known.
+    Its key is [HASH].
+    ");
+    assert_snapshot!(p.granular("explain restless").success(), @"
+    #restless
+
+    Last time in this checkout its inputs changed while it ran, so that its result was not kept.
+
+    Now it would run:
+      in.txt changed
+
+    No result of it is known.
+    Its key is [HASH].
+    ");
+}
+
+#[test]
 fn the_fingerprint_is_a_text_that_a_person_can_read() {
     let p = two();
     let text = p.granular("explain api --fingerprint").success().to_string();

@@ -52,6 +52,27 @@ fn what_needs_a_failed_step_is_skipped_and_keep_going_builds_the_rest() {
 }
 
 #[test]
+fn the_command_to_repeat_a_step_brings_its_output_directories_where_it_names_them() {
+    let p = project(
+        &[
+            step("lib", "echo a > {out}/a", "inputs = []\noutputs = [\"{out}/a\"]"),
+            step(
+                "api",
+                "cp \"$GRANULAR_OUT_LIB/a\" \"$GRANULAR_OUT/b\"; exit 7",
+                "inputs = []\noutputs = [\"{out}/b\"]\nneeds = [\"lib\"]",
+            ),
+        ]
+        .concat(),
+    );
+    let run = p.granular("build").code(1).raw_stderr();
+    p.remove("target/granular/out/@workspace/api/b");
+    let line = run.lines().find_map(|line| line.trim().strip_prefix("repeat:")).unwrap();
+    let repeated = Command::new("sh").args(["-c", line]).env("LOG", p.log()).status().unwrap();
+    assert_eq!(repeated.code(), Some(7), "{line}");
+    assert_eq!(p.read_out("api/b"), "a\n");
+}
+
+#[test]
 fn a_missing_tool_is_named_and_the_exit_code_is_3() {
     let p = project(
         "[workspace.metadata.granular.steps.gen]\nrun = [\"no-such-tool\"]\ninputs = []\noutputs = []\n",
@@ -69,7 +90,7 @@ fn a_step_that_takes_too_long_is_stopped_with_all_that_it_started() {
     ));
     let began = Instant::now();
     let run = p.granular("build").code(1);
-    assert!(run.stderr().contains("timed out after"), "{run}");
+    assert!(run.stderr().contains("Failed #hang: timed out after [ELAPSED]\n"), "{run}");
     assert!(began.elapsed() < Duration::from_secs(10));
     assert!(!is_running("4711"));
 }
@@ -81,7 +102,12 @@ fn a_step_is_run_again_as_often_as_it_may() {
         "test -e tried || { touch tried; exit 1; }",
         "inputs = []\noutputs = []\nretries = 1",
     ));
-    p.granular("build").success();
+    assert_snapshot!(p.granular("build").success(), @"
+    ---- stderr
+    warning: `#flaky` failed with exit code 1 and is tried once more
+             Ran #flaky in [ELAPSED]: it has not run here before
+        Finished 1 step in [ELAPSED]: 1 ran
+    ");
     assert_eq!(p.ran(), ["flaky", "flaky"]);
 }
 

@@ -2,6 +2,8 @@
 
 use crate::project::{Project, project, step};
 use insta::assert_snapshot;
+use std::io::{Read as _, Write as _};
+use std::process::Stdio;
 
 fn three() -> Project {
     let p = project(
@@ -152,8 +154,8 @@ fn stats_count_what_happened() {
     #quick [ELAPSED] 2 1 0 [ELAPSED]
 
     TIMES REASON
-    4 input-changed in.txt
-    2 never-ran
+    4 in.txt changed
+    2 it has not run here before
     ");
 }
 
@@ -171,4 +173,29 @@ fn what_was_saved_is_the_time_of_the_run_less_that_of_the_restore() {
     let saved = saved.captures(&finished).unwrap();
     let (took, saved): (u64, u64) = (saved[1].parse().unwrap(), saved[2].parse().unwrap());
     assert!((250..600).contains(&(took + saved)), "{finished}");
+}
+
+#[test]
+fn what_a_terminal_echoes_of_an_interrupt_does_not_disturb_the_display() {
+    let p = project(&step("hang", "sleep 4713", "inputs = []\noutputs = []"));
+    let mut command = p.command("build").in_terminal().command;
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut shown = Vec::new();
+    let mut screen = child.stdout.take().unwrap();
+    let mut keys = child.stdin.take().unwrap();
+    let mut read_until = |end: &str| {
+        let mut buffer = [0; 4096];
+        while !String::from_utf8_lossy(&shown).contains(end) {
+            let length = screen.read(&mut buffer).unwrap();
+            assert_ne!(length, 0, "{:?}", String::from_utf8_lossy(&shown));
+            shown.extend_from_slice(&buffer[..length]);
+        }
+        String::from_utf8_lossy(&shown).into_owned()
+    };
+    read_until("\r"); // It is drawn.
+    keys.write_all(b"\x03").unwrap();
+    let shown = read_until("interrupted");
+    let before = &shown[..shown.find("^C").unwrap()];
+    assert!(before.ends_with('\r'), "{before:?}");
+    child.wait().unwrap();
 }

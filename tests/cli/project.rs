@@ -172,9 +172,34 @@ impl Invocation {
     }
 
     /// The same, started by `wrapper`: a program and its arguments, which the program's own follow.
-    pub(crate) fn inside(mut self, wrapper: &[impl AsRef<OsStr>]) -> Self {
+    pub(crate) fn inside(self, wrapper: &[impl AsRef<OsStr>]) -> Self {
         let mut command = Command::new(&wrapper[0]);
         command.args(&wrapper[1..]).arg(self.command.get_program()).args(self.command.get_args());
+        self.started_by(command)
+    }
+
+    /// The same, started by Cargo as its subcommand.
+    pub(crate) fn by_cargo(self) -> Self {
+        let directory = Path::new(self.command.get_program()).parent().unwrap().to_path_buf();
+        let path = std::env::var_os("PATH").unwrap();
+        let path =
+            std::env::join_paths([directory].into_iter().chain(std::env::split_paths(&path)));
+        let mut command = Command::new("cargo");
+        command.args(self.command.get_args());
+        self.started_by(command).env("PATH", path.unwrap().to_str().unwrap())
+    }
+
+    /// The same, in a terminal, which `script` makes; no argument may have a space in it.
+    pub(crate) fn in_terminal(self) -> Self {
+        let words = [self.command.get_program()].into_iter().chain(self.command.get_args());
+        let line: Vec<_> = words.map(|word| word.to_str().unwrap()).collect();
+        let mut command = Command::new("script");
+        command.args(["-qec", &line.join(" "), "/dev/null"]);
+        self.started_by(command).env("TERM", "xterm")
+    }
+
+    /// `command`, with the environment, directory and standard input of this one.
+    fn started_by(mut self, mut command: Command) -> Self {
         command.env_clear().stdin(Stdio::null());
         command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.current_dir(self.command.get_current_dir().unwrap_or(Path::new(".")));

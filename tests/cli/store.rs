@@ -1,6 +1,7 @@
 //! The cache as a user meets it: damage, limits, cleaning.
 
 use crate::project::{Project, project, step};
+use insta::assert_snapshot;
 use std::fs;
 use std::path::PathBuf;
 
@@ -96,4 +97,19 @@ fn reproduce_tells_whether_two_runs_leave_the_same() {
     assert_eq!(p.ran(), ["pure", "pure"]);
     let run = p.granular("reproduce impure").code(1);
     assert!(run.stdout().contains("{out}/x") && !run.stdout().contains("{out}/y"), "{run}");
+}
+
+#[test]
+fn reproduce_says_why_it_could_not_compare() {
+    let p = project(
+        &[
+            step("bad", "exit 3", "inputs = []\noutputs = []"),
+            step("restless", "echo >> in.txt", "inputs = [\"in.txt\"]\noutputs = []"),
+        ]
+        .concat(),
+    );
+    p.write("in.txt", "");
+    let verdict = |step| p.granular(&format!("reproduce {step}")).code(1).stdout();
+    assert_snapshot!(verdict("bad"), @"#bad: a run failed, so there is nothing to compare");
+    assert_snapshot!(verdict("restless"), @"#restless: its inputs changed during a run, so there is nothing to compare");
 }

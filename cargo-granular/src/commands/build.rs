@@ -49,7 +49,7 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     listen(&stop)?;
     let options =
         Options { keep_going: asked.keep_going, force: asked.force, strict: asked.strict };
-    let mut reporters = Reporters::new(session, asked.format.message_format);
+    let mut reporters = Reporters::new(session, asked.format.message_format, &stop);
     let bring = if asked.verify { reproduce::build_and_verify } else { build::build };
     let summary =
         bring(&opened.project, &wanted, &options, &edges, &mut |event| reporters.event(&event))?;
@@ -82,7 +82,9 @@ fn tidy(session: &Session, cache: &Cache) {
 fn nothing_to_do(opened: &Opened, tests: bool) -> String {
     let kind = if tests { "test step" } else { "step" };
     match opened.project.config.steps.is_empty() {
-        true => "no step is declared in this workspace".to_owned(),
+        true => "no step is declared in this workspace: one begins with \
+                 `[workspace.metadata.granular.steps.NAME]` in the root's `Cargo.toml`"
+            .to_owned(),
         false => format!(
             "no {kind} is declared in the chosen packages (`cargo granular list` shows all)"
         ),

@@ -138,7 +138,8 @@ mod tests {
     use granular::reason::DirtyReason;
 
     fn assessment(number: usize, outlook: Outlook, reasons: Vec<DirtyReason>) -> Assessment {
-        Assessment { action: ActionId(number), outlook, fingerprint: None, reasons, record: None }
+        let (action, fingerprint, record) = (ActionId(number), None, None);
+        Assessment { action, outlook, fingerprint, reasons, record, forgotten: None }
     }
 
     fn all() -> Vec<Assessment> {

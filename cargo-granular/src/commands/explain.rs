@@ -15,7 +15,7 @@ use granular::assess::{self, Assessment, Edges, Outlook};
 use granular::content::{Content, Output};
 use granular::path::RelPath;
 use granular::result::ActionResult;
-use granular::state::records::Record;
+use granular::state::records::{Record, Why};
 use granular::store::Store;
 use jiff::fmt::friendly::{Designator, Direction, Spacing, SpanPrinter};
 use jiff::{Span, Timestamp};
@@ -147,8 +147,15 @@ fn human(view: &View<'_>, all: bool) -> String {
 
 fn last_time(view: &View<'_>) -> String {
     let Some(record) = &view.assessment.record else {
-        return "It has not been brought up to date in this checkout, or that was forgotten.\n"
-            .to_owned();
+        let what = match view.assessment.forgotten {
+            Some(Why::Failed) => "Last time in this checkout its run failed.",
+            Some(Why::Begun) => "Last time in this checkout its run did not come to its end.",
+            Some(Why::Disturbed) => {
+                "Last time in this checkout its inputs changed while it ran, so that its result was not kept."
+            }
+            None => "It has not been brought up to date in this checkout, or that was forgotten.",
+        };
+        return format!("{what}\n");
     };
     let what = match &record.source {
         Some(source) => format!("it was restored from {}", wording::one_line(source)),
@@ -198,10 +205,18 @@ fn origin(view: &View<'_>) -> String {
         true => "in this checkout".to_owned(),
         false => format!("in {}", wording::one_line(&result.made_in)),
     };
-    let (count, bytes) =
-        (wording::count(result.outputs.len(), "output"), quantity::size(bytes(&result.outputs)));
+    let outputs = match result.outputs.len() {
+        0 => "no outputs".to_owned(),
+        count => {
+            format!(
+                "{} with {}",
+                wording::count(count, "output"),
+                quantity::size(bytes(&result.outputs))
+            )
+        }
+    };
     format!(
-        "{which} was made {} {place}, by a run of {}: {count} with {bytes}.\n{key}",
+        "{which} was made {} {place}, by a run of {}: {outputs}.\n{key}",
         ago(result.made_ms, view.now),
         quantity::exact(result.duration),
     )
@@ -318,6 +333,7 @@ mod tests {
                 at_ms: NOW - 200_000,
                 reasons: vec![DirtyReason::CommandChanged],
             })),
+            forgotten: None,
         }
     }
 

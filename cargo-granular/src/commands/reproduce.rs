@@ -62,7 +62,7 @@ fn one(
     format: MessageFormat,
     edges: &Edges<'_>,
 ) -> Result<Exit> {
-    let mut reporters = Reporters::new(session, format);
+    let mut reporters = Reporters::new(session, format, edges.stop);
     let came =
         reproduce::reproduce(&opened.project, id, edges, &mut |event| reporters.event(&event));
     drop(reporters); // Takes away the lines that change, before anything else is written.
@@ -72,6 +72,7 @@ fn one(
         session.shell.tell(&failed(name, failure));
     }
     let text = match format {
+        MessageFormat::Human if edges.stop.is_asked() => String::new(),
         MessageFormat::Human => human(name, &came),
         MessageFormat::Json => lines([object(name, &came)]),
     };
@@ -112,7 +113,12 @@ fn human(name: &ActionName, came: &Reproduction) -> String {
             let line = |found: &Difference| format!("  {}\n", wording::difference(found));
             heading + &differences.iter().map(line).collect::<String>()
         }
-        Reproduction::Failed(_) | Reproduction::Unfinished => String::new(),
+        Reproduction::Failed(_) => {
+            format!("{name}: a run failed, so there is nothing to compare\n")
+        }
+        Reproduction::Unfinished => {
+            format!("{name}: its inputs changed during a run, so there is nothing to compare\n")
+        }
     }
 }
 
@@ -120,7 +126,7 @@ fn failed(name: &ActionName, failure: &Failure) -> String {
     let name = wording::one_line(&name.to_string());
     let why = wording::failure(failure, Duration::ZERO);
     let mut text = wording::error(&format!("a run of {name} failed: {why}"));
-    if let Failure::Command { repeat, .. } = failure {
+    if let Failure::Command { repeat, .. } | Failure::Outputs { repeat, .. } = failure {
         text.push_str(&format!("  repeat:   {}\n", wording::one_line(repeat)));
     }
     text
@@ -168,6 +174,7 @@ mod tests {
         #api: the two runs left 2 differences
           {out}/api differs first at byte 4711 of 9001: 0x3a, then 0x3b
           {out}/log\u{1b} is there only after the first run
+        #api: a run failed, so there is nothing to compare
         ");
     }
 

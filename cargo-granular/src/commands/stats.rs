@@ -9,6 +9,7 @@ use crate::report::json;
 use crate::session::Session;
 use crate::trouble::Result;
 use crate::wording;
+use granular::reason::DirtyReason;
 use granular::state::State;
 use granular::state::history::{self, Entry, What};
 use serde_json::{Value, json};
@@ -44,8 +45,11 @@ struct Figures {
     /// The slowest first.
     steps: Vec<StepFigures>,
     /// Why steps ran or were restored, and how often, the commonest first.
-    reasons: Vec<(String, usize)>,
+    reasons: Vec<(Reason, usize)>,
 }
+
+/// The kind of a reason and, if there is one, its subject.
+type Reason = (String, Option<String>);
 
 /// What the history of one action comes to.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -121,11 +125,9 @@ fn step(action: &str, entries: &[&Entry]) -> StepFigures {
     }
 }
 
-fn reasons(entries: &[Entry]) -> Vec<(String, usize)> {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for (kind, subject) in entries.iter().filter_map(|entry| entry.reason.as_ref()) {
-        let reason =
-            subject.as_ref().map_or_else(|| kind.clone(), |subject| format!("{kind} {subject}"));
+fn reasons(entries: &[Entry]) -> Vec<(Reason, usize)> {
+    let mut counts: BTreeMap<Reason, usize> = BTreeMap::new();
+    for reason in entries.iter().filter_map(|entry| entry.reason.clone()) {
         *counts.entry(reason).or_default() += 1;
     }
     let mut reasons: Vec<_> = counts.into_iter().collect();
@@ -170,11 +172,24 @@ fn step_rows(steps: &[StepFigures]) -> Vec<Vec<String>> {
     [heading].into_iter().chain(steps.iter().map(row)).collect()
 }
 
-fn reason_rows(reasons: &[(String, usize)]) -> Vec<Vec<String>> {
+fn reason_rows(reasons: &[(Reason, usize)]) -> Vec<Vec<String>> {
     let heading = ["TIMES", "REASON"].map(str::to_owned).to_vec();
-    let row =
-        |(reason, count): &(String, usize)| vec![count.to_string(), wording::one_line(reason)];
+    let row = |(reason, count): &(Reason, usize)| {
+        vec![count.to_string(), wording::one_line(&words(reason))]
+    };
     [heading].into_iter().chain(reasons.iter().take(REASONS).map(row)).collect()
+}
+
+/// For people, as the line of a step that ran has it.
+fn words(reason: &Reason) -> String {
+    let (kind, subject) = reason;
+    DirtyReason::of(kind, subject.as_deref())
+        .map_or_else(|| code(reason), |reason| reason.to_string())
+}
+
+/// For programs.
+fn code((kind, subject): &Reason) -> String {
+    subject.as_ref().map_or_else(|| kind.clone(), |subject| format!("{kind} {subject}"))
 }
 
 fn object(figures: &Figures) -> Value {
@@ -188,7 +203,8 @@ fn object(figures: &Figures) -> Value {
             "saved_ms": json::milliseconds(step.saved),
         })
     };
-    let reason = |(reason, count): &(String, usize)| json!({"reason": reason, "count": count});
+    let reason =
+        |(reason, count): &(Reason, usize)| json!({"reason": code(reason), "count": count});
     json!({
         "reason": "granular-stats",
         "builds": figures.builds,
@@ -247,8 +263,8 @@ mod tests {
         web#e2e  -           0    0         1       -
 
         TIMES  REASON
-        4      input-changed a.go
-        1      never-ran
+        4      a.go changed
+        1      it has not run here before
         ");
     }
 

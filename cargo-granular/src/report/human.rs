@@ -8,6 +8,7 @@ use crate::wording;
 use clap_cargo::style;
 use granular::action::ActionName;
 use granular::event::{Event, Failure, Finished, Reproduction, Status, Summary};
+use granular::execute::Ending;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -125,9 +126,12 @@ impl Human {
             duration: finished.duration,
             log: finished.log.clone(),
         });
-        let time = match finished.duration {
-            Duration::ZERO => String::new(),
-            duration => format!(" after {}", quantity::exact(duration)),
+        let time = match (failure, finished.duration) {
+            // The reason has it already.
+            (Failure::Command { ending: Ending::TimedOut, .. }, _) | (_, Duration::ZERO) => {
+                String::new()
+            }
+            (_, duration) => format!(" after {}", quantity::exact(duration)),
         };
         wording::status("Failed", style::ERROR, &format!("{name}{time}: {why}"))
     }
@@ -211,9 +215,10 @@ impl Human {
                 say_log(&mut say, failed.log.as_deref());
                 say("repeat:", &wording::one_line(repeat));
             }
-            Failure::Outputs(faults) => {
+            Failure::Outputs { faults, repeat } => {
                 faults.iter().for_each(|fault| say("outputs:", &wording::one_line(fault)));
                 say_log(&mut say, failed.log.as_deref());
+                say("repeat:", &wording::one_line(repeat));
             }
             Failure::Inputs { message, hint } => {
                 say("inputs:", &wording::one_line(message));
@@ -341,6 +346,7 @@ mod tests {
 
           outputs:  `{out}/worker` is not there
           log:      [LOGS]/worker
+          repeat:   cd services/worker && true
 
         ---- #e2e ----
           reason:   there is no program `podman` in PATH
@@ -384,6 +390,7 @@ mod tests {
 
           outputs:  `{out}/worker` is not there
           log:      [LOGS]/worker
+          repeat:   cd services/worker && true
 
         ---- #e2e ----
           reason:   there is no program `podman` in PATH
@@ -418,6 +425,7 @@ mod tests {
 
           outputs:  `{out}/worker` is not there
           log:      [LOGS]/worker
+          repeat:   cd services/worker && true
 
         ---- #e2e ----
           reason:   there is no program `podman` in PATH

@@ -122,9 +122,12 @@ pub(crate) fn failure(failure: &Failure, duration: Duration) -> Value {
             }
             object
         }
-        Failure::Outputs(faults) => {
-            json!({"kind": "outputs", "message": faults.join("; "), "faults": faults})
-        }
+        Failure::Outputs { faults, repeat } => json!({
+            "kind": "outputs",
+            "message": faults.join("; "),
+            "repeat": repeat,
+            "faults": faults,
+        }),
         Failure::Inputs { message, hint } => {
             json!({"kind": "inputs", "message": message, "help": hint})
         }
@@ -265,7 +268,7 @@ mod tests {
         {"reason":"granular-step-started","step":"#api","action":"#api"}
         {"reason":"granular-step-started","step":"#worker","action":"#worker"}
         {"reason":"granular-step-finished","step":"#api","action":"#api","status":"failed","key":"[KEY]","duration_ms":1820,"saved_ms":0,"source":null,"dirty":[{"kind":"input-changed","path":"services/api/main.go"}],"log":"[LOGS]/api","failure":{"kind":"command","message":"exit code 3","repeat":"cd services/api && CGO_ENABLED=0 go build ./...","exit_code":3}}
-        {"reason":"granular-step-finished","step":"#worker","action":"#worker","status":"failed","key":"[KEY]","duration_ms":1820,"saved_ms":0,"source":null,"dirty":[{"kind":"never-ran"}],"log":"[LOGS]/worker","failure":{"kind":"outputs","message":"`{out}/worker` is not there","faults":["`{out}/worker` is not there"]}}
+        {"reason":"granular-step-finished","step":"#worker","action":"#worker","status":"failed","key":"[KEY]","duration_ms":1820,"saved_ms":0,"source":null,"dirty":[{"kind":"never-ran"}],"log":"[LOGS]/worker","failure":{"kind":"outputs","message":"`{out}/worker` is not there","repeat":"cd services/worker && true","faults":["`{out}/worker` is not there"]}}
         {"reason":"granular-step-finished","step":"#image","action":"#image","status":"skipped","key":null,"duration_ms":1820,"saved_ms":0,"source":null,"dirty":[],"log":null,"skip":{"kind":"need","action":"#api"}}
         {"reason":"granular-step-finished","step":"#e2e","action":"#e2e","status":"failed","key":null,"duration_ms":0,"saved_ms":0,"source":null,"dirty":[],"log":null,"failure":{"kind":"environment","message":"there is no program `podman` in PATH","help":"install it, or name another in `tools`"}}
         {"reason":"build-finished","success":false,"fresh":1,"restored":1,"ran":1,"failed":3,"skipped":1,"duration_ms":1900,"saved_ms":2130,"interrupted":false}

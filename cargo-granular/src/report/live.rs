@@ -10,6 +10,7 @@ use crate::wording;
 use clap_cargo::style;
 use granular::action::ActionName;
 use granular::event::{Event, Finished, Summary};
+use granular::execute::Stop;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::Write as _;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -49,12 +50,15 @@ struct Board {
     done: usize,
     /// What runs and since when, the oldest first.
     running: Vec<(String, Instant)>,
+    /// Whether it was asked to end.
+    stop: Stop,
 }
 
 impl Live {
-    /// Writes the words of `human` to standard error.
-    pub(crate) fn new(human: Human) -> Self {
-        let screen = Screen { board: Board::default(), since: Instant::now(), bar: None };
+    /// Writes the words of `human` to standard error, of a build that `stop` ends.
+    pub(crate) fn new(human: Human, stop: &Stop) -> Self {
+        let board = Board { stop: stop.clone(), ..Board::default() };
+        let screen = Screen { board, since: Instant::now(), bar: None };
         let screen = Arc::new(Mutex::new(screen));
         Self { human, clock: start_clock(&screen), screen }
     }
@@ -97,13 +101,12 @@ impl Screen {
         if text.is_empty() {
             return;
         }
-        let write = || {
-            let mut stream = shell::standard_error();
-            let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
-        };
         match &self.bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
+            Some(bar) => {
+                bar.suspend(|| write(text));
+                write(TO_THE_MARGIN);
+            }
+            None => write(text),
         }
     }
 
@@ -120,7 +123,17 @@ impl Screen {
             anstream::adapter::strip_str(&text).to_string()
         };
         self.bar.get_or_insert_with(new_bar).set_message(text);
+        write(TO_THE_MARGIN);
     }
+}
+
+/// After a drawing. At the right margin, where the crate leaves the cursor, the `^C` that a terminal echoes would begin a line
+/// of its own, and taking the drawing away would miss its first one.
+const TO_THE_MARGIN: &str = "\r";
+
+fn write(text: &str) {
+    let mut stream = shell::standard_error();
+    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
 }
 
 /// A bar that is nothing but its message: drawing it is our business, taking it away and putting it back that of the crate.
@@ -188,14 +201,18 @@ impl Board {
         lines.iter().map(cut).collect::<Vec<_>>().join("\n")
     }
 
-    /// `    Building [====>     ] 3/5`.
+    /// `    Building [====>     ] 3/5`; after an interrupt what a second one does.
     fn bar(&self) -> String {
         const WIDTH: usize = 24;
         let filled = (self.done * WIDTH).checked_div(self.planned).unwrap_or(0).min(WIDTH);
         let arrow = if filled < WIDTH { ">" } else { "" };
         let bar = format!("{}{arrow}", "=".repeat(filled));
         let word = style::TRANSIENT;
-        format!("{word}{:>12}{word:#} [{bar:WIDTH$}] {}/{}", "Building", self.done, self.planned)
+        let (doing, hint) = match self.stop.is_asked() {
+            true => ("Stopping", " (once more: at once)"),
+            false => ("Building", ""),
+        };
+        format!("{word}{doing:>12}{word:#} [{bar:WIDTH$}] {}/{}{hint}", self.done, self.planned)
     }
 }
 
@@ -272,7 +289,21 @@ mod tests {
 
     #[test]
     fn everything_done_fills_the_bar() {
-        let board = Board { planned: 2, done: 2, running: Vec::new() };
+        let board = Board { planned: 2, done: 2, ..Board::default() };
         assert!(board.bar().contains("[========================] 2/2"), "{}", board.bar());
+    }
+
+    #[test]
+    fn an_interrupt_is_seen_at_once_and_what_a_second_one_does() {
+        let begin = Instant::now();
+        let board = board(&["#server"], begin);
+        board.stop.ask();
+        insta::assert_snapshot!(text(&board, begin, 80), @"
+            Stopping [====>                   ] 1/5 (once more: at once)|
+                     #server 1ms|
+        |
+        |
+        |
+        ");
     }
 }

@@ -9,6 +9,7 @@ use crate::cli::MessageFormat;
 use crate::session::{self, Session};
 use crate::shell::{self, Verbosity};
 use granular::event::{Event, Summary};
+use granular::execute::Stop;
 use human::Human;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -26,13 +27,13 @@ pub(crate) trait Reporter {
 pub(crate) struct Reporters(Vec<Box<dyn Reporter>>);
 
 impl Reporters {
-    /// Those that the user asked for.
-    pub(crate) fn new(session: &Session, format: MessageFormat) -> Self {
+    /// Those that the user asked for, of a build that `stop` ends.
+    pub(crate) fn new(session: &Session, format: MessageFormat, stop: &Stop) -> Self {
         let verbosity = session.shell.verbosity;
         let human = Human::new(verbosity, shell::has_colour());
         let mut reporters: Vec<Box<dyn Reporter>> =
             match is_live(&session.env, shell::is_terminal(), verbosity) {
-                true => vec![Box::new(live::Live::new(human))],
+                true => vec![Box::new(live::Live::new(human, stop))],
                 false => vec![Box::new(plain::Plain::new(human, shell::standard_error()))],
             };
         if format == MessageFormat::Json {
@@ -186,9 +187,10 @@ pub(crate) mod made_up {
                 log: log("worker", "\x1b[31mdone\x1b[0m, but\x07 nothing left\n"),
                 ..finished(
                     "#worker",
-                    Status::Failed(Failure::Outputs(vec![
-                        "`{out}/worker` is not there".to_owned(),
-                    ])),
+                    Status::Failed(Failure::Outputs {
+                        faults: vec!["`{out}/worker` is not there".to_owned()],
+                        repeat: "cd services/worker && true".to_owned(),
+                    }),
                 )
             }),
             Event::Finished(Finished {
