@@ -5,6 +5,7 @@
 //! | `lock` | one build at a time | once |
 //! | `records` | what is remembered of each action | a line behind the others as it happens; anew when half of it is stale |
 //! | `fingerprints/NAME` | the text that an action was last brought up to date from | when it runs or is restored |
+//! | `workspace` | what Cargo said of the workspace | anew, by rename, when Cargo was asked |
 //! | `index` | the stat index | anew, by rename, when it changed |
 //! | `logs/NAME.log` | what an action last printed | while it runs |
 //! | `history` | one line for each action that was not fresh | behind the others, at the end of a build |

@@ -26,3 +26,4 @@ mod sandbox;
 mod soundness;
 mod store;
 mod traces;
+mod workspace_memory;

@@ -51,6 +51,7 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     let summary = build::build(&opened.project, &wanted, &options, &edges, &mut |event| {
         reporters.event(&event)
     })?;
+    opened.remember();
     let orphans = child::reap_orphans();
     if !orphans.is_empty() {
         let names = orphans.join(", ");
