@@ -35,7 +35,7 @@ pub fn clean(
     stop: &Stop,
     waiting: &mut dyn FnMut(Option<u32>),
 ) -> Result<Option<Cleaned>> {
-    let state = State::new(project.workspace.state_dir());
+    let state = State::new(project.state_dir.clone());
     if !state.dir().exists() {
         return Ok(Some(Cleaned::default()));
     }
@@ -57,7 +57,7 @@ pub fn preview(project: &Project, actions: &[ActionId]) -> Result<Cleaned> {
 }
 
 fn take_away(project: &Project, actions: &[ActionId], really: bool) -> Result<Cleaned> {
-    let state = State::new(project.workspace.state_dir());
+    let state = State::new(project.state_dir.clone());
     let index = Index::open(&state.index());
     let records = Records::open(&state.records());
     let mut cleaned = Cleaned::default();

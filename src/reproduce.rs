@@ -50,7 +50,7 @@ pub fn reproduce(
     edges: &Edges<'_>,
     report: &mut dyn FnMut(Event),
 ) -> Result<Reproduction, BuildError> {
-    let state = State::new(project.workspace.state_dir());
+    let state = State::new(project.state_dir.clone());
     let Some(_lock) = build::hold(&state, edges, report)? else {
         return Ok(Reproduction::Unfinished);
     };

@@ -45,8 +45,7 @@ pub(crate) fn setting(ground: &Ground<'_>, id: ActionId) -> Result<Setting, Fail
     let action = &ground.project.graph[id];
     let Some(run) = &action.run else { return Ok(Setting::default()) };
     let (names, seen) = (tool_names(action, run), seen_tools(run));
-    let rows: Vec<&KnownTool> =
-        names.iter().chain(&seen).filter_map(|name| tools::known(base_name(name))).collect();
+    let rows = rows(&names, &seen);
     let environment = environment::strict(ground.env, &action.track_env, &action.pass_env, &rows);
     let mut env = environment.all.clone();
     for (name, value) in &action.env {
@@ -61,6 +60,34 @@ pub(crate) fn setting(ground: &Ground<'_>, id: ActionId) -> Result<Setting, Fail
     tools.extend(unnamed.filter_map(|name| identify(name).ok()));
     add_out_dirs(ground.project, id, &mut env);
     Ok(Setting { environment, env, tools, jobserver: rows.iter().any(|row| row.jobserver) })
+}
+
+/// What else than files an action depends on.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// The executables of its tools, as far as they can be found.
+    pub(crate) tools: Vec<PathBuf>,
+    /// The variables that are part of its key.
+    pub(crate) variables: Vec<String>,
+}
+
+/// What an action depends on besides its inputs and needs, without asking anybody.
+pub(crate) fn watch(project: &Project, id: ActionId, env: &BTreeMap<OsString, OsString>) -> Watch {
+    let action = &project.graph[id];
+    let Some(run) = &action.run else { return Watch::default() };
+    let (names, seen) = (tool_names(action, run), seen_tools(run));
+    let rows = rows(&names, &seen);
+    let dir = action.dir.under(&project.workspace.root);
+    let environment = environment::strict(env, &action.track_env, &action.pass_env, &rows);
+    let find = |name: &String| tools::find(name, &dir, &environment.all).ok();
+    Watch {
+        tools: names.iter().chain(&seen).filter_map(find).collect(),
+        variables: environment.tracked.into_keys().collect(),
+    }
+}
+
+fn rows(names: &[String], seen: &[String]) -> Vec<&'static KnownTool> {
+    names.iter().chain(seen).filter_map(|name| tools::known(base_name(name))).collect()
 }
 
 /// The command of an action that has one.
@@ -165,7 +192,7 @@ fn need_out_dir(project: &Project, id: ActionId, name: &str) -> PathBuf {
     let needs = &project.graph[id].needs;
     match needs.iter().find(|need| need.name == name) {
         Some(need) => project.out_dir(need.action),
-        None => State::new(project.workspace.state_dir()).cells(&project.graph[id].name).join(name),
+        None => State::new(project.state_dir.clone()).cells(&project.graph[id].name).join(name),
     }
 }
 
@@ -181,7 +208,7 @@ fn cells(action: &Action) -> impl Iterator<Item = (&str, &str, ActionId)> {
 /// those that are needed, whatever else was ever built of that step.
 pub(crate) fn link_cells(project: &Project, id: ActionId) -> Result<(), Error> {
     let action = &project.graph[id];
-    let dir = State::new(project.workspace.state_dir()).cells(&action.name);
+    let dir = State::new(project.state_dir.clone()).cells(&action.name);
     if cells(action).next().is_none() {
         return Ok(());
     }
@@ -206,7 +233,7 @@ pub(crate) fn link_cells(project: &Project, id: ActionId) -> Result<(), Error> {
 }
 
 fn add_out_dirs(project: &Project, id: ActionId, env: &mut BTreeMap<OsString, OsString>) {
-    env.insert(STATE.into(), project.workspace.state_dir().into());
+    env.insert(STATE.into(), project.state_dir.clone().into());
     env.insert("GRANULAR_OUT".into(), project.out_dir(id).into());
     for need in &project.graph[id].needs {
         let name = need.name.split('[').next().unwrap_or(&need.name);

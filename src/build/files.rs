@@ -18,19 +18,19 @@ use std::path::{Component, Path, PathBuf};
 pub(crate) fn hidden(project: &Project) -> Hidden {
     let outputs = project.graph.actions().iter().flat_map(|action| &action.outputs);
     let in_tree = outputs.filter(|pattern| pattern.literal().base == Base::Tree).cloned().collect();
-    Hidden { directories: directories(&project.workspace), outputs: in_tree }
+    Hidden { directories: directories(&project.workspace, &project.state_dir), outputs: in_tree }
 }
 
 /// How many links may lie behind one another. The kernel's own limit.
 const MOST_LINKS: usize = 40;
 
 /// The target directory and the state in it, by every path below the root that leads there: as given, and each link on the way.
-fn directories(workspace: &Workspace) -> Vec<RelPath> {
+fn directories(workspace: &Workspace, state_dir: &Path) -> Vec<RelPath> {
     let root = real(&workspace.root);
     let mut directories: Vec<RelPath> = Vec::new();
-    for directory in [workspace.target.clone(), workspace.state_dir()] {
+    for directory in [&workspace.target, state_dir] {
         let given = directory.strip_prefix(&workspace.root).ok().map(Path::to_path_buf);
-        let reached = ways(&directory);
+        let reached = ways(directory);
         let reached = reached.iter().filter_map(|way| way.strip_prefix(&root).ok());
         for way in given.as_deref().into_iter().chain(reached).filter_map(rel_path) {
             // To see into a hidden directory it is enough to name it once.
@@ -250,7 +250,10 @@ mod tests {
             packages: Vec::new(),
             default_members: Vec::new(),
         };
-        directories(&workspace).iter().map(|path| path.as_str().to_owned()).collect()
+        directories(&workspace, &workspace.state_dir())
+            .iter()
+            .map(|path| path.as_str().to_owned())
+            .collect()
     }
 
     #[test]

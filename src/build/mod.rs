@@ -96,7 +96,7 @@ pub fn build(
     edges: &Edges<'_>,
     report: &mut dyn FnMut(Event),
 ) -> Result<Summary, BuildError> {
-    let state = State::new(project.workspace.state_dir());
+    let state = State::new(project.state_dir.clone());
     let began = Instant::now();
     match hold(&state, edges, report)? {
         Some(_lock) => build_held(project, &state, wanted, options, edges, report),

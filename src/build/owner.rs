@@ -16,6 +16,7 @@ use crate::inputs::FoundInputs;
 use crate::reason::DirtyReason;
 use crate::result::ActionResult;
 use crate::state::history::{self, Entry, What};
+use crate::state::turns;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -102,6 +103,35 @@ fn work(ground: &Ground<'_>, jobs: &Mutex<Receiver<Job>>, to_owner: Sender<Messa
         if to_owner.send(message).is_err() {
             return;
         }
+    }
+}
+
+/// Runs an action; or restores it, if another build has run the same meanwhile.
+fn run_in_turn(
+    ground: &Ground<'_>,
+    edges: &Edges<'_>,
+    id: ActionId,
+    checked: Box<Checked>,
+) -> Message {
+    let key = checked.fingerprint.key;
+    let turns = ground.project.workspace.state_dir().join("turns");
+    let turn = ground.store.map(|store| (store, turns::take(&turns, &key, edges.stop)));
+    if let Some((store, turn)) = &turn
+        && turn.has_waited
+        && let Ok(Some(result)) = store.result(&key)
+    {
+        let reasons = checked.reasons().to_vec();
+        let outcome = restore::restore(ground, id, &checked, &result, &reasons, *store);
+        if !matches!(outcome, restore::Outcome::Missed(_)) {
+            return Message::Restored(id, checked, reasons, result, outcome);
+        }
+    }
+    match &ground.project.graph[id].run {
+        Some(what) => {
+            let outcome = run::run(ground, edges, id, &checked, what);
+            Message::Ran(id, checked, outcome)
+        }
+        None => Message::Panicked,
     }
 }
 
@@ -292,10 +322,7 @@ impl<'a, 'r> Owner<'a, 'r> {
         let (ground, edges, to_owner) = (self.ground, self.edges, self.ways.to_owner.clone());
         scope.spawn(move || {
             let _alarm = Alarm(to_owner.clone());
-            if let Some(what) = &ground.project.graph[id].run {
-                let outcome = run::run(ground, edges, id, &checked, what);
-                let _ = to_owner.send(Message::Ran(id, checked, outcome));
-            }
+            let _ = to_owner.send(run_in_turn(ground, edges, id, checked));
         });
     }
 
@@ -368,6 +395,7 @@ impl<'a, 'r> Owner<'a, 'r> {
         result: ActionResult,
         outcome: restore::Outcome,
     ) {
+        self.in_use.remove(&id);
         let key = Some(checked.fingerprint.key);
         match outcome {
             restore::Outcome::Restored { duration, bytes, warnings } => {
@@ -397,16 +425,12 @@ impl<'a, 'r> Owner<'a, 'r> {
     fn take_ran(&mut self, id: ActionId, checked: &Checked, outcome: run::Outcome) {
         self.in_use.remove(&id);
         self.warn(outcome.warnings);
-        let reasons = match &checked.verdict {
-            Verdict::Stale { reasons, .. } => reasons.clone(),
-            Verdict::FileSet | Verdict::Fresh(_) => Vec::new(),
-        };
         let key = Some(checked.fingerprint.key);
         let told = Told {
             key,
             duration: outcome.duration,
             saved: Duration::ZERO,
-            reasons,
+            reasons: checked.reasons().to_vec(),
             printed: outcome.printed,
         };
         match outcome.ending {

@@ -1,6 +1,6 @@
 //! Runs one action: clears its outputs, runs the command, captures what it left, and looks at the inputs again.
 
-use super::check::{Checked, Verdict, environment};
+use super::check::{Checked, environment};
 use super::{Edges, Ground, command, now_ms, recheck, restore};
 use crate::action::ActionId;
 use crate::content::{Content, Output};
@@ -128,10 +128,7 @@ impl Attempt<'_> {
             return Ok(RunEnding::Done(captured.outputs));
         }
         save_result(ground, checked, &captured, &result, outcome);
-        let reasons = match &checked.verdict {
-            Verdict::Stale { reasons, .. } => reasons.clone(),
-            Verdict::FileSet | Verdict::Fresh(_) => Vec::new(),
-        };
+        let reasons = checked.reasons().to_vec();
         let (key, at_ms) = (checked.fingerprint.key, now_ms());
         let record = Record { key, result, source: None, at_ms, reasons };
         restore::remember(ground, id, checked, record)?;

@@ -12,11 +12,13 @@
 //! | `out/PACKAGE/STEP` | `{out}` | by the steps |
 //! | `cells/NAME` | links to the output directories of needs with a matrix | before an action that needs several runs |
 //! | `displaced/` | files that stood among the outputs and that no run of ours had made | when they are in the way |
+//! | `turns/KEY` | builds that would run the same command, of which one does | while it runs |
 //! | `tmp/` | staging | emptied at the start of a build |
 
 pub mod history;
 pub mod lock;
 pub mod records;
+pub(crate) mod turns;
 
 use crate::action::ActionName;
 use crate::digest::Hash;

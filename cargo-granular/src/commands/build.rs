@@ -4,7 +4,6 @@ use super::{dry_run, select};
 use crate::cache::{self, Cache};
 use crate::cli::BringUp;
 use crate::exit::Exit;
-use crate::interrupt;
 use crate::report::{Reporter as _, Reporters};
 use crate::session::{Opened, Session};
 use crate::trouble::{Result, Trouble};
@@ -13,6 +12,7 @@ use granular::build::{self, Edges, Options};
 use granular::event::Event;
 use granular::execute::Stop;
 use granular::execute::child::{self, ChildExecutor};
+use granular::execute::interrupt;
 use granular::execute::slots::Jobserver;
 use granular::store::Store;
 
