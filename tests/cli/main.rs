@@ -9,6 +9,7 @@
 )]
 
 mod build;
+mod build_script;
 mod command_line;
 mod config_errors;
 mod explain;
