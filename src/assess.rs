@@ -65,7 +65,7 @@ pub fn assess(
     force: bool,
     edges: &Edges<'_>,
 ) -> Result<Vec<Assessment>, BuildError> {
-    let state = State::new(project.workspace.state_dir());
+    let state = State::new(project.state_dir.clone());
     let planned = plan::closure(&project.graph, wanted);
     let hidden = files::hidden(project);
     let mut found = files::find(project, &planned, &hidden)?;

@@ -37,13 +37,13 @@ pub fn clean(
     stop: &Stop,
     waiting: &mut dyn FnMut(Option<u32>),
 ) -> Result<Option<Cleaned>> {
-    let state = State::new(project.workspace.state_dir());
+    let state = State::new(project.state_dir.clone());
     build::refuse_inside(&state, env)?;
     if !state.dir().exists() {
         return Ok(Some(Cleaned::default()));
     }
     let root = &project.workspace.root;
-    let Some(_lock) = lock::take(root, &state, stop, waiting)? else { return Ok(None) };
+    let Some(_lock) = lock::take(Some(root), &state, stop, waiting)? else { return Ok(None) };
     let cleaned = take_away(project, actions, true)?;
     if everything {
         remove_all_but_displaced(state.dir())?;
@@ -61,7 +61,7 @@ pub fn preview(project: &Project, actions: &[ActionId]) -> Result<Cleaned> {
 }
 
 fn take_away(project: &Project, actions: &[ActionId], really: bool) -> Result<Cleaned> {
-    let state = State::new(project.workspace.state_dir());
+    let state = State::new(project.state_dir.clone());
     let index = Index::open(&state.index());
     let records = Records::open(&state.records());
     let mut cleaned = Cleaned::default();

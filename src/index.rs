@@ -144,7 +144,7 @@ impl Index {
 
 /// Whether a file with this stat has been left alone for long enough at `time` that any later change shows in its stat.
 /// A time to come is never long enough.
-fn is_settled(stat: &Stat, time: SystemTime) -> bool {
+pub(crate) fn is_settled(stat: &Stat, time: SystemTime) -> bool {
     let Ok(time) = time.duration_since(SystemTime::UNIX_EPOCH) else { return false };
     let Ok(now) = i128::try_from(time.as_nanos()) else { return false };
     let step = if stat.ctime_ns % 1_000_000_000 == 0 { COARSE_STEP_NS } else { STEP_NS };

@@ -74,6 +74,7 @@
 pub mod action;
 pub mod assess;
 pub mod build;
+pub mod build_script;
 pub mod canon;
 pub mod clean;
 pub mod config;
@@ -111,3 +112,5 @@ mod testing;
 pub mod tools;
 mod walk;
 pub mod workspace;
+
+pub use build_script::{build, run, step, steps};

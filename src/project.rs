@@ -1,7 +1,7 @@
 //! A workspace with everything that its tables declare: what every command starts from.
 
 use crate::action::ActionId;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Extra};
 use crate::error::Result;
 use crate::graph::{self, Graph};
 use crate::mistake::Mistake;
@@ -19,15 +19,27 @@ pub struct Project {
     pub config: Config,
     /// All actions.
     pub graph: Graph,
+    /// Where the state of what is built lies: `<target>/granular`, or in the `OUT_DIR` of a build script.
+    pub state_dir: PathBuf,
 }
 
 /// Reads the tables of `workspace` and ties the graph. With any mistake nothing may be run.
 pub fn load(workspace: Workspace) -> Result<(Project, Vec<Mistake>)> {
-    let (config, mut mistakes) = config::load(&workspace)?;
+    let state_dir = workspace.state_dir();
+    load_with(workspace, state_dir, None)
+}
+
+/// The same with the state in another place, and with tables besides those of the manifests.
+pub(crate) fn load_with(
+    workspace: Workspace,
+    state_dir: PathBuf,
+    extra: Option<&Extra>,
+) -> Result<(Project, Vec<Mistake>)> {
+    let (config, mut mistakes) = config::load_with(&workspace, extra)?;
     let (graph, more) = graph::build(&config.steps);
     mistakes.extend(more);
     let mistakes = config::in_order(mistakes, &workspace);
-    Ok((Project { workspace, config, graph }, mistakes))
+    Ok((Project { workspace, config, graph, state_dir }, mistakes))
 }
 
 impl Project {
@@ -39,12 +51,12 @@ impl Project {
 
     /// The directory that `{out}` of an action stands for.
     pub fn out_dir(&self, id: ActionId) -> PathBuf {
-        self.graph[id].name.out_dir().under(&self.workspace.state_dir().join("out"))
+        self.graph[id].name.out_dir().under(&self.state_dir.join("out"))
     }
 
     /// Where the outputs of an action lie, with staging room of this process's own.
     pub fn roots(&self, id: ActionId) -> Roots {
-        let state = self.workspace.state_dir();
+        let state = &self.state_dir;
         Roots {
             tree: self.workspace.root.clone(),
             out: self.out_dir(id),

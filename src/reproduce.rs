@@ -32,7 +32,7 @@ pub fn reproduce(
     edges: &Edges<'_>,
     report: &mut dyn FnMut(Event),
 ) -> Result<Reproduction, BuildError> {
-    let state = State::new(project.workspace.state_dir());
+    let state = State::new(project.state_dir.clone());
     let Some(_lock) = build::hold(project, &state, edges, report)? else {
         return Ok(Reproduction::Unfinished);
     };
@@ -63,7 +63,7 @@ pub fn build_and_verify(
     edges: &Edges<'_>,
     report: &mut dyn FnMut(Event),
 ) -> Result<Summary, BuildError> {
-    let state = State::new(project.workspace.state_dir());
+    let state = State::new(project.state_dir.clone());
     let Some(_lock) = build::hold(project, &state, edges, report)? else {
         return Ok(Summary { stopped: true, ..Summary::default() });
     };

@@ -1,79 +1,42 @@
-//! Asks Cargo for the workspace. Cargo's words on a manifest that is wrong or missing are passed on as they are.
+//! The workspace that this invocation is about, and where in it we are.
 
 use crate::session::Session;
 use crate::trouble::{Result, Trouble};
-use crate::wording;
-use cargo_metadata::{Metadata, MetadataCommand};
-use granular::workspace::{Package, Workspace};
+use granular::workspace::ask::{Question, Refusal};
+use granular::workspace::{self, Known, Workspace};
 use std::path::{Path, PathBuf};
 
-/// What Cargo says.
+/// What is known of the workspace.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
+    /// The question that it is the answer to.
+    pub(crate) question: Question,
     /// The workspace.
-    pub(crate) workspace: Workspace,
+    pub(crate) known: Known,
     /// The package whose directory this is, unless it is the one at the root of the workspace.
     pub(crate) current: Option<String>,
 }
 
-/// Asks the Cargo that started us, or the one in the path.
+/// What is remembered, or what the Cargo says that started us, or else the one in the path.
 pub(crate) fn ask(session: &Session) -> Result<Found> {
-    let metadata = command(session).exec().map_err(|error| refused(session, error))?;
-    let workspace = workspace(&metadata);
-    let current = current(&workspace, &start(session));
-    Ok(Found { workspace, current })
+    let question = question(session);
+    let known = workspace::find(&question).map_err(refused)?;
+    let current = current(&known.workspace, &start(session));
+    Ok(Found { question, known, current })
 }
 
-fn command(session: &Session) -> MetadataCommand {
+fn question(session: &Session) -> Question {
     let common = &session.common;
-    let mut command = MetadataCommand::new();
-    command.no_deps();
-    if let Some(cargo) = session.variable("CARGO") {
-        command.cargo_path(cargo);
-    }
-    if let Some(path) = &common.manifest_path {
-        command.manifest_path(path);
-    }
-    if let Some(target) = &common.target_dir {
-        command.env("CARGO_TARGET_DIR", session.dir.join(target));
-    }
     let flags =
         [("--locked", common.locked), ("--offline", common.offline), ("--frozen", common.frozen)];
-    let flags = flags.iter().filter(|(_, set)| *set).map(|(flag, _)| (*flag).to_owned());
-    command.other_options(flags.collect::<Vec<_>>());
-    command
-}
-
-fn workspace(metadata: &Metadata) -> Workspace {
-    let mut packages: Vec<_> = metadata
-        .workspace_packages()
-        .iter()
-        .map(|package| Package {
-            name: package.name.to_string(),
-            manifest: package.manifest_path.clone().into(),
-        })
-        .collect();
-    packages.sort_by(|a, b| a.name.cmp(&b.name));
-    Workspace {
-        root: metadata.workspace_root.clone().into(),
-        target: metadata.target_directory.clone().into(),
-        default_members: default_members(metadata, &packages),
-        packages,
+    Question {
+        cargo: session.variable("CARGO").unwrap_or("cargo").into(),
+        dir: session.dir.clone(),
+        manifest_path: common.manifest_path.clone(),
+        target_dir: common.target_dir.clone(),
+        flags: flags.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag.into()).collect(),
+        env: session.env.clone(),
     }
-}
-
-/// A Cargo older than 1.71 does not tell them: then all are meant.
-fn default_members(metadata: &Metadata, packages: &[Package]) -> Vec<String> {
-    if metadata.workspace_default_members.is_missing() {
-        return packages.iter().map(|package| package.name.clone()).collect();
-    }
-    let mut names: Vec<_> = metadata
-        .workspace_default_packages()
-        .iter()
-        .map(|package| package.name.to_string())
-        .collect();
-    names.sort();
-    names
 }
 
 /// The directory in which the search for a manifest begins.
@@ -91,9 +54,9 @@ fn current(workspace: &Workspace, dir: &Path) -> Option<String> {
     if nearest == real(&workspace.root.join("Cargo.toml")) {
         return None;
     }
-    let is_it =
-        |package: &&Package| package.manifest == nearest || real(&package.manifest) == nearest;
-    workspace.packages.iter().find(is_it).map(|package| package.name.clone())
+    let is_it = |manifest: &Path| manifest == nearest || real(manifest) == nearest;
+    let package = workspace.packages.iter().find(|package| is_it(&package.manifest));
+    package.map(|package| package.name.clone())
 }
 
 /// The path without links, so that two ways to one file compare equal.
@@ -101,51 +64,19 @@ fn real(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
 }
 
-fn refused(session: &Session, error: cargo_metadata::Error) -> Trouble {
-    match error {
-        cargo_metadata::Error::CargoMetadata { stderr } => Trouble::usage(own_words(&stderr)),
-        cargo_metadata::Error::Io(error) => {
-            let cargo = session.variable("CARGO").unwrap_or("cargo");
-            Trouble::Environment {
-                message: format!("cannot start `{}`: {error}", wording::one_line(cargo)),
-                help: Some("the variable CARGO, or else PATH, says where Cargo is".to_owned()),
-            }
-        }
-        error => Trouble::Environment {
-            message: format!("cannot understand `cargo metadata`: {error}"),
-            help: None,
-        },
-    }
-}
-
-/// What Cargo printed, from its first error on, without the word `error:` that will stand in front again.
-fn own_words(printed: &str) -> String {
-    let printed = printed.trim();
-    let from = match printed.starts_with("error: ") {
-        true => Some(0),
-        false => printed.find("\nerror: ").map(|at| at + 1),
-    };
-    match from.and_then(|at| printed.get(at + "error: ".len()..)) {
-        Some(words) => words.to_owned(),
-        None if printed.is_empty() => "`cargo metadata` failed without a word".to_owned(),
-        None => printed.to_owned(),
+fn refused(refusal: Refusal) -> Trouble {
+    match refusal {
+        Refusal::Words(words) => Trouble::usage(words),
+        Refusal::Environment(error) => error.into(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cargos_words_are_passed_on_from_its_first_error() {
-        assert_eq!(
-            own_words("warning: x\nerror: no `Cargo.toml`\n\nCaused by:\n  y\n"),
-            "no `Cargo.toml`\n\nCaused by:\n  y"
-        );
-        assert_eq!(own_words("error: a\n"), "a");
-        assert_eq!(own_words("killed"), "killed");
-        assert_eq!(own_words(" \n"), "`cargo metadata` failed without a word");
-    }
+    use crate::cli::Common;
+    use crate::shell::{Shell, Verbosity};
+    use granular::workspace::Package;
 
     #[test]
     fn the_package_of_a_directory_is_that_of_the_nearest_manifest() {
@@ -167,5 +98,35 @@ mod tests {
         ];
         std::fs::remove_dir_all(&root).unwrap();
         assert_eq!(found, [Some("web".to_owned()), None, None]);
+    }
+
+    #[test]
+    fn we_read_what_cargo_says_as_the_crate_made_for_it_does() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf();
+        let session = Session {
+            shell: Shell { verbosity: Verbosity::Normal },
+            common: Common { offline: true, ..Common::default() },
+            env: std::env::vars_os().collect(),
+            dir: dir.clone(),
+        };
+        let ours = workspace::ask::ask(&question(&session)).unwrap();
+        let mut command = cargo_metadata::MetadataCommand::new();
+        let theirs =
+            command.no_deps().current_dir(&dir).other_options(vec!["--offline".into()]).exec();
+        let theirs = theirs.unwrap();
+        let mut packages: Vec<_> = theirs
+            .workspace_packages()
+            .iter()
+            .map(|package| Package {
+                name: package.name.to_string(),
+                manifest: package.manifest_path.clone().into(),
+            })
+            .collect();
+        packages.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut default_members: Vec<_> =
+            theirs.workspace_default_packages().iter().map(|it| it.name.to_string()).collect();
+        default_members.sort();
+        let (root, target) = (theirs.workspace_root.into(), theirs.target_directory.into());
+        assert_eq!(ours, Workspace { root, target, packages, default_members });
     }
 }

@@ -4,13 +4,9 @@ use crate::session::{self, Session};
 use crate::trouble::{Result, Trouble};
 use granular::config::Settings;
 use granular::store::local::{GcLimit, LocalStore};
-use std::collections::BTreeMap;
-use std::ffi::OsString;
+use granular::store::place::{USUAL_SIZE, VARIABLE, usual};
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// How large the cache may grow where no setting says otherwise: 10 GiB.
-pub(crate) const USUAL_SIZE: u64 = 10 << 30;
 
 /// The cache of this machine.
 pub(crate) struct Cache {
@@ -113,22 +109,8 @@ pub(crate) fn tidy(session: &Session, cache: &Cache) {
 
 /// What the flag or the variable names; relative to the current directory.
 fn named(session: &Session) -> Option<PathBuf> {
-    let variable = || session::path(&session.env, "GRANULAR_CACHE_DIR");
+    let variable = || session::path(&session.env, VARIABLE);
     session.common.cache_dir.clone().or_else(variable).map(|dir| session.dir.join(dir))
-}
-
-/// The platform's place for caches, in a directory of our name.
-fn usual(env: &BTreeMap<OsString, OsString>) -> Option<PathBuf> {
-    let home = || session::path(env, "HOME").filter(|home| home.is_absolute());
-    let caches = if cfg!(windows) {
-        session::path(env, "LOCALAPPDATA")
-    } else if cfg!(target_os = "macos") {
-        home().map(|home| home.join("Library").join("Caches"))
-    } else {
-        let named = session::path(env, "XDG_CACHE_HOME").filter(|dir| dir.is_absolute());
-        named.or_else(|| home().map(|home| home.join(".cache")))
-    };
-    caches.map(|caches| caches.join("granular"))
 }
 
 /// How messages call the cache's directory.
@@ -149,20 +131,6 @@ mod tests {
             env: env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
             dir: "/here".into(),
         }
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn the_usual_place_follows_the_platform() {
-        let usual = |env: &[(&str, &str)]| usual(&session(None, env).env);
-        assert_eq!(usual(&[("HOME", "/home/me")]), Some("/home/me/.cache/granular".into()));
-        assert_eq!(usual(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/c")]), Some("/c/granular".into()));
-        assert_eq!(
-            usual(&[("HOME", "/h"), ("XDG_CACHE_HOME", "c")]),
-            Some("/h/.cache/granular".into())
-        );
-        assert_eq!(usual(&[("HOME", "")]), None);
-        assert_eq!(usual(&[]), None);
     }
 
     #[test]

@@ -11,7 +11,6 @@ mod cli;
 mod commands;
 mod draw;
 mod exit;
-mod interrupt;
 mod quantity;
 mod report;
 mod rustup;

@@ -8,6 +8,8 @@ use crate::trouble::{Result, Trouble};
 use granular::build;
 use granular::config::Settings;
 use granular::project::{self, Project};
+use granular::workspace::ask::Question;
+use granular::workspace::{self, Known};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -30,6 +32,15 @@ pub(crate) struct Opened {
     pub(crate) project: Project,
     /// The package whose directory this is, unless it is the one at the root of the workspace.
     pub(crate) current: Option<String>,
+    question: Question,
+    known: Known,
+}
+
+impl Opened {
+    /// Remembers what Cargo said, so that the next time it need not be asked. To be called where the state of the checkout exists.
+    pub(crate) fn remember(&self) {
+        workspace::remember(&self.question, &self.known);
+    }
 }
 
 impl Session {
@@ -49,13 +60,13 @@ impl Session {
 
     /// Asks Cargo, and reads what the tables say.
     pub(crate) fn open(&self) -> Result<Opened> {
-        let Found { workspace, current } = ask_cargo::ask(self)?;
-        let (project, mut mistakes) = project::load(workspace)?;
+        let Found { question, known, current } = ask_cargo::ask(self)?;
+        let (project, mut mistakes) = project::load(known.workspace.clone())?;
         if !mistakes.is_empty() {
             mistakes.extend(build::mistakes_of_files(&project, &mistakes));
             return Err(Trouble::Mistakes(mistakes));
         }
-        Ok(Opened { project, current })
+        Ok(Opened { project, current, question, known })
     }
 
     /// The settings of the workspace, for commands that make sense without one.

@@ -57,6 +57,16 @@ pub(crate) struct Checked {
     pub(crate) warnings: Vec<String>,
 }
 
+impl Checked {
+    /// Why it is not fresh, the main reason first.
+    pub(crate) fn reasons(&self) -> &[DirtyReason] {
+        match &self.verdict {
+            Verdict::Stale { reasons, .. } => reasons,
+            Verdict::FileSet | Verdict::Fresh(_) => &[],
+        }
+    }
+}
+
 /// Whether anything is to be done.
 pub(crate) enum Verdict {
     /// A named set of files: there is nothing to bring up to date.

@@ -38,6 +38,9 @@ pub(crate) const STATE: &str = "GRANULAR_STATE";
 /// By it a step does not wait for itself.
 pub(crate) const HELD: &str = "GRANULAR_HELD";
 
+/// The variable that tells a step the keys of those that it is run for, itself and further out: whatever it starts must not wait for them.
+pub(crate) const KEYS: &str = "GRANULAR_KEYS";
+
 /// How much of what a command prints is kept.
 const LOG_LIMIT: u64 = 16 << 20;
 
@@ -49,8 +52,7 @@ pub(crate) fn setting(ground: &Ground<'_>, id: ActionId) -> Result<Setting, Fail
     let action = &ground.project.graph[id];
     let Some(run) = &action.run else { return Ok(Setting::default()) };
     let (names, seen) = (tool_names(action, run), seen_tools(run));
-    let rows: Vec<&KnownTool> =
-        names.iter().chain(&seen).filter_map(|name| tools::known(base_name(name))).collect();
+    let rows = rows(&names, &seen);
     let environment = environment::strict(ground.env, &action.track_env, &action.pass_env, &rows);
     let mut env = environment.all.clone();
     for (name, value) in &action.env {
@@ -64,11 +66,39 @@ pub(crate) fn setting(ground: &Ground<'_>, id: ActionId) -> Result<Setting, Fail
     let unnamed = seen.iter().filter(|name| !names.contains(name));
     tools.extend(unnamed.filter_map(|name| identify(name).ok()));
     env.insert(HELD.into(), held(ground));
-    env.insert(STATE.into(), ground.project.workspace.state_dir().into());
+    env.insert(STATE.into(), ground.project.state_dir.clone().into());
     env.extend(
         out_dirs(ground.project, id).into_iter().map(|(name, dir)| (name.into(), dir.into())),
     );
     Ok(Setting { environment, env, tools, jobserver: rows.iter().any(|row| row.jobserver) })
+}
+
+/// What else than files an action depends on.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// The executables of its tools, as far as they can be found.
+    pub(crate) tools: Vec<PathBuf>,
+    /// The variables that are part of its key.
+    pub(crate) variables: Vec<String>,
+}
+
+/// What an action depends on besides its inputs and needs, without asking anybody.
+pub(crate) fn watch(project: &Project, id: ActionId, env: &BTreeMap<OsString, OsString>) -> Watch {
+    let action = &project.graph[id];
+    let Some(run) = &action.run else { return Watch::default() };
+    let (names, seen) = (tool_names(action, run), seen_tools(run));
+    let rows = rows(&names, &seen);
+    let dir = action.dir.under(&project.workspace.root);
+    let environment = environment::strict(env, &action.track_env, &action.pass_env, &rows);
+    let find = |name: &String| tools::find(name, &dir, &environment.all).ok();
+    Watch {
+        tools: names.iter().chain(&seen).filter_map(find).collect(),
+        variables: environment.tracked.into_keys().collect(),
+    }
+}
+
+fn rows(names: &[String], seen: &[String]) -> Vec<&'static KnownTool> {
+    names.iter().chain(seen).filter_map(|name| tools::known(base_name(name))).collect()
 }
 
 /// The command of an action that has one.
@@ -178,7 +208,7 @@ fn need_out_dir(project: &Project, id: ActionId, name: &str) -> PathBuf {
     let needs = &project.graph[id].needs;
     match needs.iter().find(|need| need.name == name) {
         Some(need) => project.out_dir(need.action),
-        None => State::new(project.workspace.state_dir()).cells(&project.graph[id].name).join(name),
+        None => State::new(project.state_dir.clone()).cells(&project.graph[id].name).join(name),
     }
 }
 
@@ -194,7 +224,7 @@ fn cells(action: &Action) -> impl Iterator<Item = (&str, &str, ActionId)> {
 /// those that are needed, whatever else was ever built of that step.
 pub(crate) fn link_cells(project: &Project, id: ActionId) -> Result<(), Error> {
     let action = &project.graph[id];
-    let dir = State::new(project.workspace.state_dir()).cells(&action.name);
+    let dir = State::new(project.state_dir.clone()).cells(&action.name);
     if cells(action).next().is_none() {
         return Ok(());
     }
@@ -220,7 +250,7 @@ pub(crate) fn link_cells(project: &Project, id: ActionId) -> Result<(), Error> {
 
 /// Those that were held already, and this one. One that has a separator in its path cannot be among several.
 fn held(ground: &Ground<'_>) -> OsString {
-    let own = ground.project.workspace.state_dir();
+    let own = ground.project.state_dir.clone();
     let outer = ground.env.get(OsStr::new(HELD)).cloned().unwrap_or_default();
     let all = std::env::split_paths(&outer).filter(|dir| !dir.as_os_str().is_empty());
     std::env::join_paths(all.chain([own.clone()])).unwrap_or_else(|_| own.into_os_string())

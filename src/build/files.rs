@@ -18,17 +18,17 @@ use std::path::{Component, Path, PathBuf};
 pub(crate) fn hidden(project: &Project) -> Hidden {
     let outputs = project.graph.actions().iter().flat_map(|action| &action.outputs);
     let in_tree = outputs.filter(|pattern| pattern.literal().base == Base::Tree).cloned().collect();
-    Hidden { directories: directories(&project.workspace), outputs: in_tree }
+    Hidden { directories: directories(&project.workspace, &project.state_dir), outputs: in_tree }
 }
 
 /// How many links may lie behind one another. The kernel's own limit.
 const MOST_LINKS: usize = 40;
 
 /// The target directory and the state in it, by every path below the root that leads there: as given, and each link on the way.
-fn directories(workspace: &Workspace) -> Vec<RelPath> {
+fn directories(workspace: &Workspace, state_dir: &Path) -> Vec<RelPath> {
     let mut directories: Vec<RelPath> = Vec::new();
-    for directory in [workspace.target.clone(), workspace.state_dir()] {
-        for way in ways_below(workspace, &directory) {
+    for directory in [&workspace.target, state_dir] {
+        for way in ways_below(workspace, directory) {
             // To see into a hidden directory it is enough to name it once.
             if !directories.iter().any(|known| way.is_within(known)) {
                 directories.push(way);
@@ -99,7 +99,7 @@ pub(crate) fn find(
 ) -> Result<Found, BuildError> {
     let patterns: Vec<_> = planned.iter().map(|id| &project.graph[*id].inputs).collect();
     let found = inputs::find(&project.workspace.root, &patterns, hidden)?;
-    let states = ways_below(&project.workspace, &project.workspace.state_dir());
+    let states = ways_below(&project.workspace, &project.state_dir);
     let is_faulty = |(id, found): &(ActionId, &FoundInputs)| {
         !found.idle_patterns.is_empty()
             || !found.refused.is_empty()
@@ -332,7 +332,10 @@ mod tests {
             packages: Vec::new(),
             default_members: Vec::new(),
         };
-        directories(&workspace).iter().map(|path| path.as_str().to_owned()).collect()
+        directories(&workspace, &workspace.state_dir())
+            .iter()
+            .map(|path| path.as_str().to_owned())
+            .collect()
     }
 
     #[test]

@@ -97,7 +97,7 @@ pub fn build(
     edges: &Edges<'_>,
     report: &mut dyn FnMut(Event),
 ) -> Result<Summary, BuildError> {
-    let state = State::new(project.workspace.state_dir());
+    let state = State::new(project.state_dir.clone());
     let began = Instant::now();
     match hold(project, &state, edges, report)? {
         Some(_lock) => build_held(project, &state, wanted, options, edges, report),
@@ -134,7 +134,10 @@ pub(crate) fn hold(
 ) -> Result<Option<CheckoutLock>> {
     refuse_inside(state, edges.env)?;
     let mut waiting = |process| report(Event::Waiting { process });
-    lock::take(&project.workspace.root, state, edges.stop, &mut waiting)
+    // A build script leaves the tree alone, and several of one workspace may run at once.
+    let root =
+        (project.state_dir == project.workspace.state_dir()).then_some(&*project.workspace.root);
+    lock::take(root, state, edges.stop, &mut waiting)
 }
 
 /// Refuses to wait for a checkout that is held for the very step which this process was started by, however many checkouts lie between.

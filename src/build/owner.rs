@@ -6,9 +6,10 @@
 
 use super::check::{self, Checked, Need, UpToDate, Verdict};
 use super::states::{self, State, States};
-use super::{Edges, Found, Ground, Options, now_ms, plan, restore, run};
+use super::{Edges, Found, Ground, Options, command, now_ms, plan, restore, run};
 use crate::action::{self, ActionId};
 use crate::content::Output;
+use crate::digest::Key;
 use crate::error::Result;
 use crate::event::{Event, Failure, Finished, Skip, Status, Summary};
 use crate::execute::slots::{Slot, Slots};
@@ -16,7 +17,9 @@ use crate::inputs::FoundInputs;
 use crate::reason::DirtyReason;
 use crate::result::ActionResult;
 use crate::state::history::{self, Entry, What};
+use crate::state::turns;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::num::NonZero;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -103,6 +106,49 @@ fn work(ground: &Ground<'_>, jobs: &Mutex<Receiver<Job>>, to_owner: Sender<Messa
             return;
         }
     }
+}
+
+/// Runs an action; or restores it, if another build has run the same meanwhile.
+fn run_in_turn(
+    ground: &Ground<'_>,
+    edges: &Edges<'_>,
+    id: ActionId,
+    checked: Box<Checked>,
+) -> Message {
+    let key = checked.fingerprint.key;
+    if let Some(failure) = refuse_itself(ground, &key) {
+        return Message::Ran(id, checked, run::Outcome::failed(failure));
+    }
+    let turns = ground.project.workspace.state_dir().join("turns");
+    let turn = ground.store.map(|store| (store, turns::take(&turns, &key, edges.stop)));
+    if let Some((store, turn)) = &turn
+        && turn.has_waited
+        && checked.is_kept
+        && checked.reasons() != [DirtyReason::Forced]
+        && let Ok(Some(result)) = store.result(&key)
+    {
+        let reasons = checked.reasons().to_vec();
+        let outcome = restore::restore(ground, id, &checked, &result, &reasons, *store);
+        if !matches!(outcome, restore::Outcome::Missed(_)) {
+            return Message::Restored(id, checked, reasons, result, outcome);
+        }
+    }
+    match &ground.project.graph[id].run {
+        Some(what) => {
+            let outcome = run::run(ground, edges, id, &checked, what);
+            Message::Ran(id, checked, outcome)
+        }
+        None => Message::Panicked,
+    }
+}
+
+/// Refuses to run what this process was started by, through however many others: each would wait for the other for ever.
+fn refuse_itself(ground: &Ground<'_>, key: &Key) -> Option<Failure> {
+    let outer = ground.env.get(OsStr::new(command::KEYS))?.to_str()?;
+    outer.split(',').any(|outer| outer == key.to_string()).then(|| Failure::Environment {
+        message: "a step runs something that needs this very step".to_owned(),
+        hint: Some("such as a Cargo whose build script builds it: let that not need it".to_owned()),
+    })
 }
 
 /// Where the owner sends work, and where what came of it is sent.
@@ -292,10 +338,7 @@ impl<'a, 'r> Owner<'a, 'r> {
         let (ground, edges, to_owner) = (self.ground, self.edges, self.ways.to_owner.clone());
         scope.spawn(move || {
             let _alarm = Alarm(to_owner.clone());
-            if let Some(what) = &ground.project.graph[id].run {
-                let outcome = run::run(ground, edges, id, &checked, what);
-                let _ = to_owner.send(Message::Ran(id, checked, outcome));
-            }
+            let _ = to_owner.send(run_in_turn(ground, edges, id, checked));
         });
     }
 
@@ -368,6 +411,7 @@ impl<'a, 'r> Owner<'a, 'r> {
         result: ActionResult,
         outcome: restore::Outcome,
     ) {
+        self.in_use.remove(&id);
         let key = Some(checked.fingerprint.key);
         match outcome {
             restore::Outcome::Restored { duration, bytes, warnings } => {
@@ -402,16 +446,12 @@ impl<'a, 'r> Owner<'a, 'r> {
     fn take_ran(&mut self, id: ActionId, checked: &Checked, outcome: run::Outcome) {
         self.in_use.remove(&id);
         self.warn(outcome.warnings);
-        let reasons = match &checked.verdict {
-            Verdict::Stale { reasons, .. } => reasons.clone(),
-            Verdict::FileSet | Verdict::Fresh(_) => Vec::new(),
-        };
         let key = Some(checked.fingerprint.key);
         let told = Told {
             key,
             duration: outcome.duration,
             saved: Duration::ZERO,
-            reasons,
+            reasons: checked.reasons().to_vec(),
             printed: outcome.printed,
         };
         match outcome.ending {

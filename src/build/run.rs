@@ -1,6 +1,6 @@
 //! Runs one action: clears its outputs, runs the command, captures what it left, and looks at the inputs again.
 
-use super::check::{Checked, Verdict, environment};
+use super::check::{Checked, environment};
 use super::recheck::{self, Changed};
 use super::{Edges, Ground, command, now_ms, restore};
 use crate::action::ActionId;
@@ -17,6 +17,7 @@ use crate::stat::Kind;
 use crate::state::records::{Forgotten, Known, Record, Why};
 use crate::step::Run;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 use std::slice;
@@ -31,6 +32,14 @@ pub(crate) struct Outcome {
     pub(crate) printed: bool,
     /// What is to be told.
     pub(crate) warnings: Vec<String>,
+}
+
+impl Outcome {
+    /// It was not even begun.
+    pub(crate) fn failed(failure: Failure) -> Self {
+        let ending = RunEnding::Failed(failure);
+        Self { ending, duration: Duration::ZERO, printed: false, warnings: Vec::new() }
+    }
 }
 
 /// In what way.
@@ -141,10 +150,7 @@ impl Attempt<'_> {
         if checked.is_kept {
             save_result(ground, checked, &captured, &result, outcome);
         }
-        let reasons = match &checked.verdict {
-            Verdict::Stale { reasons, .. } => reasons.clone(),
-            Verdict::FileSet | Verdict::Fresh(_) => Vec::new(),
-        };
+        let reasons = checked.reasons().to_vec();
         let (key, at_ms) = (checked.fingerprint.key, now_ms());
         let record = Record { key, result, source: None, at_ms, reasons };
         restore::remember(ground, id, checked, record)?;
@@ -189,7 +195,11 @@ impl Attempt<'_> {
         outcome: &mut Outcome,
     ) -> Result<std::result::Result<Finish, RunEnding>> {
         let action = &self.ground.project.graph[self.id];
-        let command = command::command(self.ground, self.id, self.what, &self.checked.setting);
+        let mut command = command::command(self.ground, self.id, self.what, &self.checked.setting);
+        let key = self.checked.fingerprint.key.to_string();
+        let outer = self.ground.env.get(OsStr::new(command::KEYS)).and_then(|keys| keys.to_str());
+        let keys = outer.map_or(key.clone(), |outer| format!("{outer},{key}"));
+        command.env.insert(command::KEYS.into(), keys.into());
         for tries_left in (0..=action.retries).rev() {
             self.clear(outcome)?;
             let finish = self.edges.executor.run(&command, self.edges.stop)?;

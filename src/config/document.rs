@@ -1,5 +1,6 @@
 //! Reads manifests as TOML, and finds the tables in them that are ours.
 
+use super::Extra;
 use crate::error::{Error, Result};
 use crate::mistake::{Mistake, Place};
 use crate::path::RelPath;
@@ -81,6 +82,19 @@ pub(super) fn read_all(workspace: &Workspace) -> Result<(Vec<Manifest>, Vec<Mist
         }
     }
     Ok((manifests, mistakes))
+}
+
+/// Tables that stand in no manifest, as if they stood in one.
+pub(super) fn of_extra(workspace: &Workspace, extra: &Extra) -> Result<Manifest, Box<Mistake>> {
+    let manifest = Manifest {
+        file: extra.file.clone(),
+        package: Some(extra.package.clone()),
+        is_root: false,
+        base: below(&workspace.root, &extra.dir),
+        text: String::new(),
+        root: Item::None,
+    };
+    parsed(manifest, extra.text.clone())
 }
 
 /// The tables of ours in `manifest`: the workspace's, then the package's.
@@ -176,7 +190,7 @@ fn read_chunks(mut chunks: Vec<Vec<Manifest>>) -> Result<Vec<Read>> {
     })
 }
 
-fn read(mut manifest: Manifest) -> Read {
+fn read(manifest: Manifest) -> Read {
     let bytes = read_bytes(&manifest.file)
         .map_err(|error| Error::io("cannot read", &manifest.file, error))?;
     if bytes.len() as u64 > SIZE_LIMIT {
@@ -191,14 +205,18 @@ fn read(mut manifest: Manifest) -> Read {
     if !text.contains("granular") && !text.contains('\\') {
         return Ok(Ok(manifest));
     }
+    Ok(parsed(manifest, text).map_err(|mistake| *mistake))
+}
+
+fn parsed(mut manifest: Manifest, text: String) -> Result<Manifest, Box<Mistake>> {
     match Document::parse(text.as_str()).map(Document::into_item) {
         Ok(root) => {
             (manifest.root, manifest.text) = (root, text);
-            Ok(Ok(manifest))
+            Ok(manifest)
         }
         Err(error) => {
             let place = Place::new(&manifest.file, error.span().unwrap_or(0..0));
-            Ok(Err(Mistake::new("this is not TOML", place.label(error.message()))))
+            Err(Box::new(Mistake::new("this is not TOML", place.label(error.message()))))
         }
     }
 }

@@ -43,6 +43,19 @@ pub struct Settings {
     pub cache_size: Option<u64>,
 }
 
+/// Tables of a package that stand in no manifest: what a build script declares in Rust.
+#[derive(Clone, Debug)]
+pub(crate) struct Extra {
+    /// The package whose steps these are.
+    pub(crate) package: String,
+    /// What stands for the manifest in messages.
+    pub(crate) file: PathBuf,
+    /// The directory that paths are relative to, absolute.
+    pub(crate) dir: PathBuf,
+    /// The tables as they would stand in the package's manifest.
+    pub(crate) text: String,
+}
+
 /// What is declared, before any of it is judged.
 #[derive(Debug, Default)]
 struct Declared {
@@ -66,7 +79,20 @@ struct Later {
 ///
 /// Where the workspace asks for a newer program, this is the only mistake: an older one cannot judge what came later.
 pub fn load(workspace: &Workspace) -> Result<(Config, Vec<Mistake>)> {
-    let (manifests, mut mistakes) = document::read_all(workspace)?;
+    load_with(workspace, None)
+}
+
+/// The same with tables besides those of the manifests.
+pub(crate) fn load_with(
+    workspace: &Workspace,
+    extra: Option<&Extra>,
+) -> Result<(Config, Vec<Mistake>)> {
+    let (mut manifests, mut mistakes) = document::read_all(workspace)?;
+    match extra.map(|extra| document::of_extra(workspace, extra)) {
+        Some(Ok(manifest)) => manifests.push(manifest),
+        Some(Err(mistake)) => mistakes.push(*mistake),
+        None => {}
+    }
     let mut sections = Vec::new();
     for manifest in &manifests {
         sections.extend(document::sections(manifest, &mut mistakes));

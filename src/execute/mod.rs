@@ -3,6 +3,7 @@
 pub mod child;
 #[cfg(not(unix))]
 mod elsewhere;
+pub mod interrupt;
 pub(crate) mod remains;
 pub mod slots;
 #[cfg(unix)]

@@ -27,19 +27,19 @@ const PATIENCE: Duration = Duration::from_millis(20);
 const WITHOUT_LOCKS: &str = "two builds at once would mix what they leave: let the target directory lie on a file system that has locks \
     (--target-dir, CARGO_TARGET_DIR)";
 
-/// Takes the workspace whose root directory is `root`, and its `state`, which is created. Where another process has one of them `waiting`
+/// Takes the workspace whose root directory is `root`, where one is given, and its `state`, which is created. Where another process has one of them `waiting`
 /// is called once, with that process if it is known, and the lock is taken when it is free. `Ok(None)` if asked to stop before.
 pub fn take(
-    root: &Path,
+    root: Option<&Path>,
     state: &State,
     stop: &Stop,
     waiting: &mut dyn FnMut(Option<u32>),
 ) -> Result<Option<CheckoutLock>> {
     let mut queue = Queue { stop, waiting, told: false };
-    let root = match queue.root(root) {
-        Turn::Stopped => return Ok(None),
-        Turn::Ours(root) => Some(root),
-        Turn::Refused(_) => None,
+    let root = match root.map(|root| queue.root(root)) {
+        Some(Turn::Stopped) => return Ok(None),
+        Some(Turn::Ours(root)) => Some(root),
+        Some(Turn::Refused(_)) | None => None,
     };
     let path = state.lock();
     loop {
@@ -170,7 +170,7 @@ mod tests {
 
     fn lock(root: &TempDir, state: &State) -> CheckoutLock {
         let mut waiting = |_| panic!("nobody has it");
-        take(root.path(), state, &Stop::default(), &mut waiting).unwrap().unwrap()
+        take(Some(root.path()), state, &Stop::default(), &mut waiting).unwrap().unwrap()
     }
 
     fn state(dir: &TempDir) -> State {
@@ -183,7 +183,7 @@ mod tests {
         thread::scope(|scope| {
             let second = scope.spawn(move || {
                 let mut tell = |process| told.send(process).unwrap();
-                take(root.path(), state, &Stop::default(), &mut tell).unwrap().is_some()
+                take(Some(root.path()), state, &Stop::default(), &mut tell).unwrap().is_some()
             });
             let process = hear.recv().unwrap();
             drop(first);
@@ -227,7 +227,7 @@ mod tests {
         let _first = lock(&dir, &state(&dir));
         let stop = Stop::default();
         stop.ask();
-        assert!(take(dir.path(), &state(&dir), &stop, &mut |_| {}).unwrap().is_none());
+        assert!(take(Some(dir.path()), &state(&dir), &stop, &mut |_| {}).unwrap().is_none());
     }
 
     #[cfg(target_os = "linux")]

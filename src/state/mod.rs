@@ -9,17 +9,20 @@
 //! | `records-v1` | what is remembered of each action | a line behind the others as it happens; anew when half of it is stale |
 //! | `fingerprints/NAME` | the text that an action was last brought up to date from | when it runs or is restored |
 //! | `index-v1` | the stat index | anew, by rename, when it changed |
+//! | `workspace-v1` | what Cargo said of the workspace | anew, by rename, when Cargo was asked |
 //! | `logs/NAME.log` | what an action last printed | while it runs |
 //! | `history-v1` | one line for each action that was not fresh | behind the others, at the end of a build |
 //! | `out/PACKAGE/STEP` | `{out}` | by the steps |
 //! | `cells/NAME` | links to the output directories of needs with a matrix | before an action that needs several runs |
 //! | `displaced/` | files that stood among the outputs and that no run of ours had made | when they are in the way |
 //! | `reproduce/` | what an action has left, while it runs once more | by `reproduce` and `build --verify` |
+//! | `turns/KEY` | builds that would run the same command, of which one does | while it runs |
 //! | `tmp/` | staging | emptied at the start of a build |
 
 pub mod history;
 pub mod lock;
 pub mod records;
+pub(crate) mod turns;
 
 use crate::action::ActionName;
 use crate::digest::Hash;

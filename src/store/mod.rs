@@ -2,6 +2,7 @@
 
 pub mod local;
 pub mod memory;
+pub mod place;
 
 use crate::digest::{Digest, Key};
 use crate::error::Error;

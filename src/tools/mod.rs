@@ -193,7 +193,8 @@ fn base_name(path: &Path) -> &str {
     if cfg!(windows) { name.strip_suffix(".exe").unwrap_or(name) } else { name }
 }
 
-fn find(name: &str, dir: &Path, env: &BTreeMap<OsString, OsString>) -> Result<PathBuf> {
+/// Where the executable of `name` is for a command run in `dir` with `env`.
+pub(crate) fn find(name: &str, dir: &Path, env: &BTreeMap<OsString, OsString>) -> Result<PathBuf> {
     if name.contains(std::path::is_separator) {
         let path = dir.join(name);
         let found = candidates(&path, env).into_iter().find(|path| is_program(path));

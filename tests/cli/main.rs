@@ -10,6 +10,7 @@
 
 mod beside;
 mod build;
+mod build_script;
 mod command_line;
 mod config_errors;
 mod explain;
@@ -26,3 +27,4 @@ mod restore;
 mod sandbox;
 mod soundness;
 mod store;
+mod workspace_memory;

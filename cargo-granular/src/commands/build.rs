@@ -4,7 +4,6 @@ use super::{dry_run, select};
 use crate::cache::{self, Cache};
 use crate::cli::BringUp;
 use crate::exit::Exit;
-use crate::interrupt;
 use crate::report::{Reporter as _, Reporters};
 use crate::session::{Opened, Session};
 use crate::trouble::{Result, Trouble};
@@ -13,6 +12,7 @@ use granular::build::{self, Edges, Options};
 use granular::event::Event;
 use granular::execute::Stop;
 use granular::execute::child::{self, ChildExecutor};
+use granular::execute::interrupt;
 use granular::execute::slots::Jobserver;
 use granular::reproduce;
 use granular::store::Store;
@@ -53,6 +53,7 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     let bring = if asked.verify { reproduce::build_and_verify } else { build::build };
     let summary =
         bring(&opened.project, &wanted, &options, &edges, &mut |event| reporters.event(&event))?;
+    opened.remember();
     let orphans = child::reap_orphans();
     if !orphans.is_empty() {
         let names = orphans.join(", ");

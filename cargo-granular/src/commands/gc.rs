@@ -76,7 +76,7 @@ mod tests {
         let cache = Cache {
             store: LocalStore::open(Path::new("/c")),
             dir: "/home/me/.cache/granular".into(),
-            max_size: cache::USUAL_SIZE,
+            max_size: granular::store::place::USUAL_SIZE,
         };
         let report = GcReport {
             results_removed: 1,

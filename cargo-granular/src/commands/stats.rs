@@ -22,7 +22,7 @@ const REASONS: usize = 5;
 
 /// Shows the figures of this checkout.
 pub(super) fn run(session: &Session, asked: &Stats) -> Result<Exit> {
-    let workspace = ask_cargo::ask(session)?.workspace;
+    let workspace = ask_cargo::ask(session)?.known.workspace;
     let figures = Figures::of(&history::read(&State::new(workspace.state_dir()).history())?);
     let text = match asked.format.message_format {
         MessageFormat::Human => human(&figures),

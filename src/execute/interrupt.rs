@@ -1,11 +1,11 @@
 //! Turns the signals that ask a program to end into a wish to stop. Knows nothing of what is stopped.
 
-use granular::execute::Stop;
+use super::Stop;
 use std::io;
 
 /// From now on INT, TERM and HUP ask `stop`, each time once more, instead of ending the process.
 #[cfg(unix)]
-pub(crate) fn listen(stop: &Stop) -> io::Result<()> {
+pub fn listen(stop: &Stop) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let stop = stop.clone();
@@ -19,7 +19,7 @@ pub(crate) fn listen(stop: &Stop) -> io::Result<()> {
 
 /// From now on Ctrl-C asks `stop`, each time once more, instead of ending the process.
 #[cfg(not(unix))]
-pub(crate) fn listen(stop: &Stop) -> io::Result<()> {
+pub fn listen(stop: &Stop) -> io::Result<()> {
     use std::sync::{Arc, atomic::AtomicBool, atomic::Ordering};
     let arrived = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&arrived))?;

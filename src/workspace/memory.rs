@@ -1,0 +1,290 @@
+//! What Cargo said of a workspace the last time, trusted for as long as nothing that it could depend on has changed: so that a build in
+//! which there is nothing to do need not start Cargo. Knows neither steps nor tables.
+//!
+//! Trusted means: every member's manifest and every configuration file of Cargo's has the stat that it had, none has come or gone,
+//! the variables that name the target directory are the same, the directories in which members are searched for by a wildcard list
+//! the same names, and no manifest stands where a member would be. What is written of stats follows the rule of the stat index: a file that
+//! was changed so shortly before Cargo was asked that a later change might not show is not trusted.
+//!
+//! # The file
+//!
+//! `<target>/granular/workspace-v1`, lines of [`crate::canon`] behind the header `granular-workspace 1`, the last one `hash` with the hash of
+//! all before it. A file that cannot be read is no memory.
+
+use super::ask::Question;
+use super::{Package, Workspace};
+use crate::canon::{self, Fields};
+use crate::digest::Hash;
+use crate::format;
+use crate::index::is_settled;
+use crate::stat::{Kind, Stat};
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Variables that decide on the target directory.
+const VARIABLES: [&str; 3] = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR", "CARGO_HOME"];
+
+/// More than any memory has; what is larger is not read.
+const SIZE_LIMIT: u64 = 64 << 20;
+
+/// What is remembered for `question`, if all of it still holds.
+pub(super) fn recall(question: &Question) -> Option<Workspace> {
+    let start = start(question)?;
+    // From the nearest manifest upwards: the root of a workspace lies somewhere on the way.
+    let dirs: Vec<&Path> =
+        start.ancestors().filter(|dir| dir.join("Cargo.toml").is_file()).collect();
+    let nearest = dirs.first()?.join("Cargo.toml");
+    dirs.iter().find_map(|root| {
+        let target = likely_target(question, root)?;
+        let text = read(&file(&target))?;
+        let (workspace, surroundings) = parse(&text)?;
+        let manifests = manifests(&workspace);
+        // A manifest on the way that Cargo did not know then could be the root of another workspace now.
+        let on_the_way = dirs.iter().take_while(|dir| *dir != root);
+        let is_known = |manifest: &PathBuf| manifests.contains(manifest);
+        let knows_the_way = on_the_way.map(|dir| dir.join("Cargo.toml")).all(|it| is_known(&it));
+        let holds = workspace.root == **root
+            && workspace.target == target
+            && is_known(&nearest)
+            && knows_the_way
+            && surroundings == self::surroundings(question, &workspace)?;
+        holds.then_some(workspace)
+    })
+}
+
+/// Writes down what Cargo said when it was asked at `asked`, unless something it depends on is too young to be trusted. Trouble with
+/// writing costs the next build the time to ask again.
+pub(super) fn remember(question: &Question, workspace: &Workspace, asked: SystemTime) {
+    let Some(surroundings) = surroundings(question, workspace) else { return };
+    if !surroundings.seen.iter().all(|(_, stat)| stat.is_none_or(|stat| is_settled(&stat, asked))) {
+        return;
+    }
+    let Some(text) = write(workspace, &surroundings) else { return };
+    let path = file(&workspace.target);
+    if fs::read_to_string(&path).is_ok_and(|there| there == text) {
+        return;
+    }
+    let draft = path.with_file_name(format!(".workspace.{}", std::process::id()));
+    if fs::write(&draft, text).and_then(|()| fs::rename(&draft, &path)).is_err() {
+        let _ = fs::remove_file(&draft);
+    }
+}
+
+/// Everything besides Cargo itself that its answer depends on.
+#[derive(PartialEq, Eq, Debug, Default)]
+struct Surroundings {
+    /// The variables that are set, and the target directory that stands in for Cargo's.
+    given: Vec<(String, String)>,
+    /// Paths with their stat, or `None` where nothing may stand.
+    seen: Vec<(PathBuf, Option<Stat>)>,
+}
+
+/// As they are now. `None` where they cannot be told, and so cannot be trusted.
+fn surroundings(question: &Question, workspace: &Workspace) -> Option<Surroundings> {
+    let mut given = Vec::new();
+    for name in VARIABLES {
+        if let Some(value) = question.env.get(OsStr::new(name)) {
+            given.push((name.to_owned(), value.to_str()?.to_owned()));
+        }
+    }
+    if let Some(target) = &question.target_dir {
+        given.push(("--target-dir".to_owned(), question.dir.join(target).to_str()?.to_owned()));
+    }
+    let mut paths: BTreeSet<PathBuf> = manifests(workspace);
+    paths.extend(configurations(question).into_iter().filter(|path| path.exists()));
+    paths.extend(searched(workspace)?);
+    let stat = |path: PathBuf| {
+        let stat = Stat::of_pointee(&path).ok()?;
+        Some((path, stat))
+    };
+    Some(Surroundings { given, seen: paths.into_iter().map(stat).collect::<Option<_>>()? })
+}
+
+fn manifests(workspace: &Workspace) -> BTreeSet<PathBuf> {
+    let members = workspace.packages.iter().map(|package| package.manifest.clone());
+    members.chain([workspace.root.join("Cargo.toml")]).collect()
+}
+
+/// The files that Cargo reads its configuration from, if they are there.
+fn configurations(question: &Question) -> Vec<PathBuf> {
+    let above = question.dir.ancestors().map(|dir| dir.join(".cargo"));
+    let named = question.env.get(OsStr::new("CARGO_HOME")).map(PathBuf::from);
+    let usual = || Some(PathBuf::from(question.env.get(OsStr::new("HOME"))?).join(".cargo"));
+    let dirs = above.chain(named.or_else(usual));
+    dirs.flat_map(|dir| [dir.join("config.toml"), dir.join("config")]).collect()
+}
+
+/// Where new members can turn up: the directories that a wildcard in `workspace.members` searches, and the manifests that are not there
+/// in what it finds. `None` where that cannot be told.
+fn searched(workspace: &Workspace) -> Option<BTreeSet<PathBuf>> {
+    let text = fs::read_to_string(workspace.root.join("Cargo.toml")).ok()?;
+    let mut found = BTreeSet::new();
+    // Most root manifests name their members, and then there is nothing to search.
+    if !text.contains(['*', '?', '[']) {
+        return Some(found);
+    }
+    let document = toml_edit::Document::parse(text.as_str()).ok()?;
+    let members = document.get("workspace").and_then(|table| table.get("members"));
+    let members = members.and_then(|members| members.as_array());
+    for pattern in members.into_iter().flatten().filter_map(|member| member.as_str()) {
+        search(&workspace.root, pattern, &mut found)?;
+    }
+    Some(found)
+}
+
+fn search(root: &Path, pattern: &str, found: &mut BTreeSet<PathBuf>) -> Option<()> {
+    let is_wild = |part: &str| part.contains(['*', '?', '[']);
+    if pattern.contains("**") {
+        return None;
+    }
+    if !is_wild(pattern) {
+        return Some(());
+    }
+    let mut dirs = vec![root.to_path_buf()];
+    for part in pattern.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        if !is_wild(part) {
+            dirs.iter_mut().for_each(|dir| dir.push(part));
+            continue;
+        }
+        let mut next = Vec::new();
+        for dir in &dirs {
+            found.insert(dir.clone());
+            // Whatever stands there could match: more than the pattern finds does no harm here.
+            let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+            next.extend(entries.map(|entry| entry.path()).filter(|path| path.is_dir()));
+        }
+        dirs = next;
+    }
+    found.extend(dirs.into_iter().map(|dir| dir.join("Cargo.toml")));
+    Some(())
+}
+
+/// The directory in which the search for a manifest begins. `None` for a manifest that Cargo would refuse.
+fn start(question: &Question) -> Option<PathBuf> {
+    let Some(path) = &question.manifest_path else { return Some(question.dir.clone()) };
+    let path = question.dir.join(path);
+    let is_one = path.file_name() == Some(OsStr::new("Cargo.toml")) && path.is_file();
+    is_one.then(|| path.parent().map(Path::to_path_buf)).flatten()
+}
+
+/// Where the memory of a workspace at `root` lies if there is one. Only a place to look: what the memory itself says of the target
+/// directory has to be the same.
+fn likely_target(question: &Question, root: &Path) -> Option<PathBuf> {
+    let named = |name: &str| question.env.get(OsStr::new(name)).filter(|dir| !dir.is_empty());
+    let given = question.target_dir.clone();
+    let given = given.or_else(|| named("CARGO_TARGET_DIR").map(PathBuf::from));
+    let given = given.or_else(|| named("CARGO_BUILD_TARGET_DIR").map(PathBuf::from));
+    if let Some(dir) = given {
+        return Some(question.dir.join(dir));
+    }
+    let configured = configurations(question).into_iter().find_map(|path| {
+        let text = fs::read_to_string(&path).ok()?;
+        if !text.contains("target-dir") {
+            return None;
+        }
+        let document = toml_edit::Document::parse(text.as_str()).ok()?;
+        let dir = document.get("build")?.get("target-dir")?.as_str()?;
+        Some(path.parent()?.parent()?.join(dir))
+    });
+    Some(configured.unwrap_or_else(|| root.join("target")))
+}
+
+fn file(target: &Path) -> PathBuf {
+    target.join("granular").join(format!("workspace-v{}", format::WORKSPACE))
+}
+
+fn read(path: &Path) -> Option<String> {
+    let size = fs::metadata(path).ok()?.len();
+    (size <= SIZE_LIMIT).then(|| fs::read_to_string(path).ok()).flatten()
+}
+
+fn header() -> String {
+    format!("granular-workspace {}\n", format::WORKSPACE)
+}
+
+/// `None` where a path is not UTF-8.
+fn write(workspace: &Workspace, surroundings: &Surroundings) -> Option<String> {
+    let mut text = header();
+    let line = |text: &mut String, tag: &str, field: &str| {
+        text.push_str(tag);
+        canon::quote(text, field);
+        text.push('\n');
+    };
+    line(&mut text, "root", workspace.root.to_str()?);
+    line(&mut text, "target", workspace.target.to_str()?);
+    for Package { name, manifest } in &workspace.packages {
+        let is_default = workspace.default_members.contains(name);
+        text.push_str(if is_default { "default" } else { "member" });
+        canon::quote(&mut text, name);
+        canon::quote(&mut text, manifest.to_str()?);
+        text.push('\n');
+    }
+    for (name, value) in &surroundings.given {
+        text.push_str("given");
+        canon::quote(&mut text, name);
+        canon::quote(&mut text, value);
+        text.push('\n');
+    }
+    for (path, stat) in &surroundings.seen {
+        match stat {
+            None => line(&mut text, "absent", path.to_str()?),
+            Some(stat) => {
+                let kind = if stat.kind == Kind::Directory { "directory" } else { "file" };
+                let Stat { device, inode, size, mtime_ns, ctime_ns, mode, .. } = stat;
+                let _ = write!(text, "{kind} {device} {inode} {size} {mtime_ns} {ctime_ns} {mode}");
+                line(&mut text, "", path.to_str()?);
+            }
+        }
+    }
+    let hash = Hash::of(text.as_bytes());
+    let _ = writeln!(text, "hash {hash}");
+    Some(text)
+}
+
+fn parse(text: &str) -> Option<(Workspace, Surroundings)> {
+    let (body, hash) = text.rsplit_once("hash ")?;
+    if hash.trim_end() != Hash::of(body.as_bytes()).to_string() {
+        return None;
+    }
+    let mut workspace = Workspace {
+        root: PathBuf::new(),
+        target: PathBuf::new(),
+        packages: Vec::new(),
+        default_members: Vec::new(),
+    };
+    let mut surroundings = Surroundings::default();
+    for line in body.strip_prefix(&header())?.lines() {
+        let mut fields = Fields::new(line);
+        match fields.word()? {
+            "root" => workspace.root = fields.text()?.into(),
+            "target" => workspace.target = fields.text()?.into(),
+            "given" => surroundings.given.push((fields.text()?, fields.text()?)),
+            "absent" => surroundings.seen.push((fields.text()?.into(), None)),
+            tag @ ("default" | "member") => {
+                let name = fields.text()?;
+                if tag == "default" {
+                    workspace.default_members.push(name.clone());
+                }
+                workspace.packages.push(Package { name, manifest: fields.text()?.into() });
+            }
+            tag @ ("file" | "directory") => {
+                let stat = Stat {
+                    kind: if tag == "file" { Kind::File } else { Kind::Directory },
+                    device: fields.number()?,
+                    inode: fields.number()?,
+                    size: fields.number()?,
+                    mtime_ns: fields.number()?,
+                    ctime_ns: fields.number()?,
+                    mode: fields.number()?,
+                };
+                surroundings.seen.push((fields.text()?.into(), Some(stat)));
+            }
+            _ => return None,
+        }
+    }
+    Some((workspace, surroundings))
+}

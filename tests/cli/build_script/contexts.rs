@@ -1,0 +1,1 @@
+//! The many ways in which Cargo starts a build script.
