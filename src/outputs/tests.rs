@@ -946,6 +946,20 @@ fn a_restore_moves_aside_what_it_does_not_know_and_only_that() {
 }
 
 #[test]
+fn a_restore_knows_every_content_that_a_path_may_have_after_one_that_was_killed() {
+    let world = World::new(&["dist"]);
+    world.write("dist/a", "old");
+    let mut known = world.capture();
+    world.write("dist/a", "new");
+    let outputs = world.capture();
+    known.extend(outputs.clone());
+    for standing in ["old", "new"] {
+        world.write("dist/a", standing);
+        assert_eq!(world.try_restore(&outputs, &known).unwrap().displaced, [], "{standing}");
+    }
+}
+
+#[test]
 fn read_only_outputs_in_read_only_directories_are_replaced() {
     let world = World::new(&["dist", "{out}"]);
     world.write("dist/sub/a", "new");
