@@ -304,13 +304,13 @@ impl Sweep<'_> {
 }
 
 /// Whether a line about the step whose outputs are looked at says that it is fresh.
-fn says_fresh(lines: &str, field: &str) -> bool {
+pub(super) fn says_fresh(lines: &str, field: &str) -> bool {
     let fresh = format!("\"{field}\":\"fresh\"");
     lines.lines().any(|line| line.contains("\"action\":\"#gen\"") && line.contains(&fresh))
 }
 
 /// The outputs of the step that has some.
-fn of_gen(tree: &Tree) -> Tree {
+pub(super) fn of_gen(tree: &Tree) -> Tree {
     let out = Path::new("target/granular/out/@workspace/gen");
     let is_of_gen = |path: &Path| path.starts_with("gen") || path.starts_with(out);
     tree.iter()
@@ -325,14 +325,16 @@ pub(super) fn names(dir: &Path) -> Vec<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// The script that makes a step wait where its gate is closed. `$LOG` names the place.
+/// The script that makes a step wait where its gate is closed: the one that comes first, and no other. `$LOG` names the place.
 pub(super) fn wait_at_gate(step: &str) -> String {
+    let named = |what: &str| format!("\"$LOG.{step}.{what}\"");
+    let (closed, reached) = (named("closed"), named("reached"));
     format!(
-        "if [ -e \"$LOG.{step}.closed\" ]; then : > \"$LOG.{step}.reached\"; while [ -e \"$LOG.{step}.closed\" ]; do sleep 0.01; done; fi"
+        "if mv {closed} {reached} 2>/dev/null; then while [ -e {reached} ]; do sleep 0.01; done; fi"
     )
 }
 
-/// Holds a step up while it is closed.
+/// Holds a step up, from when it has closed until it is opened.
 pub(super) struct Gate {
     closed: PathBuf,
     reached: PathBuf,
@@ -342,7 +344,6 @@ impl Gate {
     pub(super) fn close(p: &Project, step: &str) -> Self {
         let named = |what: &str| PathBuf::from(format!("{}.{step}.{what}", p.log().display()));
         let gate = Self { closed: named("closed"), reached: named("reached") };
-        let _ = fs::remove_file(&gate.reached);
         fs::write(&gate.closed, "").unwrap();
         gate
     }
@@ -353,6 +354,7 @@ impl Gate {
 
     pub(super) fn open(&self) {
         let _ = fs::remove_file(&self.closed);
+        let _ = fs::remove_file(&self.reached);
     }
 }
 
