@@ -1043,6 +1043,39 @@ fn staging_and_displacing_work_across_file_systems() {
 }
 
 #[test]
+fn bytes_that_are_copied_from_another_file_system_are_looked_at_on_their_way() {
+    let mut world = World::new(&["dist"]);
+    world.write("dist/a", "right");
+    let outputs = world.capture();
+    world.write("dist/a", "old");
+    let known = world.capture();
+    let shared_memory = Path::new("/dev/shm").join(world.dir.file_name().unwrap());
+    fs::create_dir(&shared_memory).unwrap();
+    world.roots.staging = shared_memory.join("staging");
+    // Between the check and the swap, everything that is staged is changed: same length, other bytes.
+    let commit = &mut || {
+        for entry in fs::read_dir(&world.roots.staging).unwrap() {
+            fs::write(entry.unwrap().path(), "wrong").unwrap();
+        }
+        Ok(())
+    };
+    let restored = restore(
+        &world.patterns,
+        &outputs,
+        &known,
+        &world.roots,
+        &world.index,
+        &world.store,
+        commit,
+    );
+    let Err(RestoreError::Io(error)) = restored else { panic!("{restored:?}") };
+    assert!(error.to_string().contains("have changed since they were checked"), "{error}");
+    assert_eq!(world.names(), ["dist/a"], "and no draft");
+    assert_eq!(world.read("dist/a"), "old");
+    fs::remove_dir_all(shared_memory).unwrap();
+}
+
+#[test]
 fn a_directory_that_is_swapped_for_a_link_leads_nothing_outside() {
     let world = World::new(&["dist"]);
     for n in 0..20 {

@@ -4,14 +4,15 @@ mod damage;
 mod sweep;
 
 use super::{
-    Tree, assert_same, clean_build, ends_well, nothing_is_left_running, outcome, processes,
+    Tree, assert_same, clean_build, ends_well, nothing_is_left_running, outcome, processes, tree,
 };
 use crate::project::{Project, Run, project, step};
-use crate::sandbox::Mounts;
+use crate::sandbox::{Mounts, could_not_run};
 use damage::{Chance, Lost, files, flip, lose};
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -105,6 +106,58 @@ fn unsynced(p: &Project) -> Vec<PathBuf> {
     let out = state.join("out");
     let of_state = files(&state).into_iter().filter(|file| !file.starts_with(&out));
     files(&p.cache()).into_iter().chain(of_state).collect()
+}
+
+#[test]
+fn a22_a_restore_into_another_file_system_that_is_killed_leaves_nothing_strange_there() {
+    let script = "mkdir -p gen/d; for n in a b c; do cat in > gen/d/$n; done; chmod +x gen/d/a; ln -s d/a gen/link";
+    let p = project(&step("gen", script, "inputs = [\"in\"]\noutputs = [\"gen\"]"));
+    p.write("in", "A".repeat(200_000));
+    let other = Path::new("/dev/shm").join(p.root().parent().unwrap().file_name().unwrap());
+    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev());
+    if !device(Path::new("/dev/shm")).is_ok_and(|other| other != device(p.root()).unwrap()) {
+        return could_not_run("there is no other file system at /dev/shm");
+    }
+    let _other = Scratch(other.clone());
+    let build = || p.command("build").env("CARGO_TARGET_DIR", other.to_str().unwrap());
+    let here = || tree(p.root(), |path| path.starts_with("target"));
+    build().run().success();
+    let clean = here();
+    p.ran();
+    let mut killed = 0;
+    for call in ["?unlink", "?unlinkat", "?linkat", "?symlinkat", "?fchmod", "?renameat", "?write"]
+    {
+        for number in 1.. {
+            p.remove("gen");
+            p.write("gen/d/b", "not ours");
+            let inject = format!("inject={call}:signal=KILL:when={number}");
+            let strace = ["strace", "-f", "-qq", "-b", "execve", "-o", "/dev/null", "-e", &inject];
+            let run = build().inside(&strace).command.output().unwrap();
+            let at = format!("{call} {number}: {}", String::from_utf8_lossy(&run.stderr));
+            let strange: Vec<_> =
+                here().into_keys().filter(|path| !clean.contains_key(path)).collect();
+            assert!(strange.is_empty(), "{at}: {strange:?}");
+            build().run().success();
+            assert_same(&here(), &clean);
+            if run.status.success() {
+                break;
+            }
+            assert_eq!(run.status.signal(), Some(9), "{at}");
+            killed += 1;
+        }
+    }
+    assert!(killed > 8, "{killed}");
+    assert!(p.ran().is_empty(), "what is restored does not run");
+    assert!(ends_well(&p).is_empty());
+}
+
+/// A directory outside of the project, removed when it is no longer needed.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Whether a file is among those whose writes are lost.
@@ -409,6 +462,9 @@ fn a25_a_bit_that_rots_anywhere_is_found_named_and_healed_and_never_restored() {
     assert!(ends_well(&p).is_empty());
 }
 
+/// Puts something in the place of an object.
+type Misplace<'a> = Box<dyn Fn(&Path) + 'a>;
+
 #[test]
 fn a26_a_sound_object_in_the_place_of_another_is_a_miss() {
     let p = many();
@@ -428,7 +484,7 @@ fn a26_a_sound_object_in_the_place_of_another_is_a_miss() {
         move |to: &Path| fs::write(to, &kept).unwrap()
     };
     let lines = fs::read_to_string(&results[2]).unwrap().lines().count();
-    let mut faults: Vec<(String, PathBuf, Box<dyn Fn(&Path)>)> = vec![
+    let mut faults: Vec<(String, PathBuf, Misplace)> = vec![
         (
             "a result".to_owned(),
             results[1].clone(),
@@ -481,6 +537,9 @@ fn a26_a_sound_object_in_the_place_of_another_is_a_miss() {
     assert!(ends_well(&p).is_empty());
 }
 
+/// Takes away something of a cache.
+type Lose<'a> = &'a dyn Fn(&mut Chance);
+
 #[test]
 fn a27_a_cache_that_vanishes_as_a_whole_or_by_half_is_never_a_hit_that_restores_nothing() {
     let p = many();
@@ -492,7 +551,7 @@ fn a27_a_cache_that_vanishes_as_a_whole_or_by_half_is_never_a_hit_that_restores_
         let all = files(dir);
         chance.some(&all, all.len() / 2).iter().for_each(|file| fs::remove_file(file).unwrap());
     };
-    let losses: [(&str, &dyn Fn(&mut Chance)); 5] = [
+    let losses: [(&str, Lose); 5] = [
         ("all of it", &|_| drop(fs::remove_dir_all(p.cache()))),
         ("half of it", &|chance| some(&p.cache(), chance)),
         ("the blobs", &|_| drop(fs::remove_dir_all(cache.join("blobs")))),
