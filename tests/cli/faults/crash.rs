@@ -125,8 +125,7 @@ fn a22_a_restore_into_another_file_system_that_is_killed_leaves_nothing_strange_
     let clean = here();
     p.ran();
     let mut killed = 0;
-    for call in ["?unlink", "?unlinkat", "?linkat", "?symlinkat", "?fchmod", "?renameat", "?write"]
-    {
+    for call in ["?unlink", "?unlinkat", "?linkat", "?symlinkat", "?fchmod", "?renameat"] {
         for number in 1.. {
             p.remove("gen");
             p.write("gen/d/b", "not ours");
@@ -146,7 +145,7 @@ fn a22_a_restore_into_another_file_system_that_is_killed_leaves_nothing_strange_
             killed += 1;
         }
     }
-    assert!(killed > 8, "{killed}");
+    assert!(killed > 6, "{killed}");
     assert!(p.ran().is_empty(), "what is restored does not run");
     assert!(ends_well(&p).is_empty());
 }
@@ -366,8 +365,8 @@ fn a24_a_state_that_cannot_be_written_is_an_error_that_names_it() {
     ends_well(&p);
 }
 
-/// Steps with a small and a large output each, no two alike.
-fn many() -> Project {
+/// So many steps with a small and a large output each, no two alike.
+fn many(count: usize) -> Project {
     let table = |number: usize| {
         step(
             &format!("s{number}"),
@@ -378,7 +377,7 @@ fn many() -> Project {
             "inputs = []\noutputs = [\"{out}\"]",
         )
     };
-    project(&(0..30).map(table).collect::<String>())
+    project(&(0..count).map(table).collect::<String>())
 }
 
 /// The results and blobs of a cache.
@@ -409,7 +408,7 @@ fn affected(p: &Project, built: &Run, objects: &[PathBuf]) -> BTreeSet<String> {
 
 #[test]
 fn a25_a_bit_that_rots_anywhere_is_found_named_and_healed_and_never_restored() {
-    let p = many();
+    let p = many(30);
     let clean = clean_build(&p);
     let mut built = p.granular("build --message-format json").success();
     let mut chance = Chance(25);
@@ -467,11 +466,10 @@ type Misplace<'a> = Box<dyn Fn(&Path) + 'a>;
 
 #[test]
 fn a26_a_sound_object_in_the_place_of_another_is_a_miss() {
-    let p = many();
+    let p = many(12);
     let clean = clean_build(&p);
-    let all = 30;
     p.granular("build").success();
-    assert_eq!(p.ran().len(), all);
+    assert_eq!(p.ran().len(), 12);
     let (results, blobs) =
         (files(&p.cache().join("v1/results")), files(&p.cache().join("v1/blobs")));
     let same_length = |of: &Path| {
@@ -542,7 +540,7 @@ type Lose<'a> = &'a dyn Fn(&mut Chance);
 
 #[test]
 fn a27_a_cache_that_vanishes_as_a_whole_or_by_half_is_never_a_hit_that_restores_nothing() {
-    let p = many();
+    let p = many(12);
     let clean = clean_build(&p);
     p.granular("build").success();
     let mut chance = Chance(27);
@@ -574,8 +572,8 @@ fn a27_a_cache_that_vanishes_as_a_whole_or_by_half_is_never_a_hit_that_restores_
                     .count()
             };
             assert_eq!(p.ran().len(), count("ran"), "{name}: {built}");
-            assert_eq!(count("fresh"), if is_fresh { 30 } else { 0 }, "{name}: {built}");
-            assert_eq!(count("ran") + count("restored") + count("fresh"), 30, "{name}: {built}");
+            assert_eq!(count("fresh"), if is_fresh { 12 } else { 0 }, "{name}: {built}");
+            assert_eq!(count("ran") + count("restored") + count("fresh"), 12, "{name}: {built}");
             if name == "all of it" || name == "the blobs" || name == "the results" {
                 assert_eq!(count("restored"), 0, "{name}: {built}");
             }
@@ -589,7 +587,7 @@ fn a27_a_cache_that_vanishes_as_a_whole_or_by_half_is_never_a_hit_that_restores_
 
 #[test]
 fn a27_a_cache_that_is_taken_away_again_and_again_while_a_build_goes_on_fails_nothing() {
-    let p = many();
+    let p = many(12);
     let clean = clean_build(&p);
     let done = AtomicBool::new(false);
     let (cache, is_done) = (p.cache(), &done);
