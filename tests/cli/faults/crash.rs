@@ -150,6 +150,34 @@ fn a22_a_restore_into_another_file_system_that_is_killed_leaves_nothing_strange_
     assert!(ends_well(&p).is_empty());
 }
 
+#[test]
+fn a21_a_build_that_is_killed_while_it_only_notes_what_it_has_read_leaves_no_draft() {
+    let p = project(&step("gen", "cat in > {out}/x", "inputs = [\"in\"]\noutputs = [\"{out}/x\"]"));
+    p.write("in", "A");
+    p.granular("build").success();
+    let mut killed = 0;
+    for call in ["rename", "write"] {
+        for number in 1.. {
+            p.write("in", "A");
+            std::thread::sleep(std::time::Duration::from_millis(30)); // younger files are not noted
+            let inject = format!("inject={call}:signal=KILL:when={number}");
+            let strace = ["strace", "-f", "-qq", "-b", "execve", "-o", "/dev/null", "-e", &inject];
+            let run = p.command("build").inside(&strace).command.output().unwrap();
+            if run.status.success() {
+                break;
+            }
+            assert_eq!(run.status.signal(), Some(9), "{call} {number}");
+            killed += 1;
+        }
+    }
+    assert!(killed > 2, "{killed}");
+    p.write("in", "A");
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    assert_eq!(ends_well(&p), [""; 0], "it is fresh all the time");
+    let left = sweep::names(&p.path("target/granular"));
+    assert!(left.iter().all(|name| !name.contains("new") && !name.starts_with('.')), "{left:?}");
+}
+
 /// A directory outside of the project, removed when it is no longer needed.
 struct Scratch(PathBuf);
 
@@ -174,7 +202,7 @@ fn a21_writes_that_a_power_failure_has_lost_cost_time_only() {
     for name in ["results", "blobs"] {
         groups.push((name.to_owned(), Box::new(below(vec![cache.join(name)]))));
     }
-    for name in ["records", "index", "history", "lock", "fingerprints", "logs"] {
+    for name in ["records-v1", "index-v1", "history-v1", "lock", "fingerprints", "logs"] {
         groups.push((name.to_owned(), Box::new(below(vec![state.join(name)]))));
     }
     // The small ones in one go, where time is short.
@@ -196,6 +224,7 @@ fn a21_writes_that_a_power_failure_has_lost_cost_time_only() {
             p.granular("build").success();
             let files = unsynced(&p);
             let files: Vec<_> = files.iter().filter(|file| is_lost(file, &mut chance)).collect();
+            assert!(!files.is_empty(), "{name}");
             files.iter().for_each(|file| lose(file, lost, &mut chance));
             let what = format!("lost {lost:?} of {name}: {files:?}");
             is_put_right(&p, &clean, &what);
@@ -414,7 +443,7 @@ fn a25_a_bit_that_rots_anywhere_is_found_named_and_healed_and_never_restored() {
     let mut chance = Chance(25);
     let (rounds, flips) = (if is_full() { 100 } else { 10 }, 20);
     for round in 0..rounds {
-        for name in ["index", "records", "history", "fingerprints/#s7"] {
+        for name in ["index-v1", "records-v1", "history-v1", "fingerprints/#s7"] {
             flip(&p.path("target/granular").join(name), &mut chance);
         }
         p.granular("build").success();

@@ -272,15 +272,16 @@ impl Sweep<'_> {
         let known = [
             "CACHEDIR.TAG",
             "lock",
-            "records",
+            "records-v1",
             "fingerprints",
-            "index",
+            "index-v1",
             "logs",
-            "history",
+            "history-v1",
             "out",
             "tmp",
-            "records.new",
-            "history.new",
+            "records-v1.new",
+            "index-v1.new",
+            "history-v1.new",
         ];
         let strange: Vec<_> = state
             .iter()
