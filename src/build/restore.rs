@@ -1,7 +1,7 @@
 //! Restores one action from a store.
 
 use super::check::{Checked, environment};
-use super::run::ours;
+use super::run::{displaced_messages, ours, was_killed};
 use super::{Ground, now_ms};
 use crate::action::ActionId;
 use crate::error::Error;
@@ -48,7 +48,9 @@ pub(crate) fn restore(
     let name = action.name.to_string();
     let roots = ground.project.roots(id);
     let log = ground.state.log(&action.name);
-    let known = ours(ground.records.get(&name));
+    let known = ground.records.get(&name);
+    let was_killed = was_killed(&known);
+    let known = ours(known);
     let mut commit = || {
         // Either set may be there if this does not come to its end.
         let left = known.iter().chain(&result.outputs).cloned().collect();
@@ -101,8 +103,7 @@ pub(crate) fn restore(
         reasons: reasons.to_vec(),
     };
     let remembered = remember(ground, id, checked, record);
-    let mut warnings: Vec<String> =
-        restored.displaced.iter().map(super::run::displaced_message).collect();
+    let mut warnings = displaced_messages(&name, &restored.displaced, was_killed);
     warnings.extend(remembered.err().map(|error| error.to_string()));
     Outcome::Restored { duration: began.elapsed(), bytes: restored.bytes, warnings }
 }

@@ -67,6 +67,8 @@ struct Attempt<'a> {
     ours: Vec<Output>,
     /// Which of its inputs changed during its last run, as they were afterwards.
     changed_before: Vec<Input>,
+    /// Whether the last run or restore was killed.
+    was_killed: bool,
 }
 
 /// Runs an action that was found stale.
@@ -83,10 +85,11 @@ pub(crate) fn run(
         Some(Err(forgotten)) => forgotten.changed.clone(),
         Some(Ok(_)) | None => Vec::new(),
     };
+    let was_killed = was_killed(&known);
     let ours = ours(known);
     let roots = ground.project.roots(id);
     let mut attempt =
-        Attempt { ground, edges, id, name, checked, what, roots, ours, changed_before };
+        Attempt { ground, edges, id, name, checked, what, roots, ours, changed_before, was_killed };
     let mut outcome = Outcome {
         ending: RunEnding::Stopped,
         duration: Duration::ZERO,
@@ -225,7 +228,7 @@ impl Attempt<'_> {
     fn clear(&self, outcome: &mut Outcome) -> Result<()> {
         let patterns = &self.ground.project.graph[self.id].outputs;
         let displaced = outputs::clear(patterns, &self.ours, &self.roots, self.ground.index)?;
-        outcome.warnings.extend(displaced.iter().map(displaced_message));
+        outcome.warnings.extend(displaced_messages(&self.name, &displaced, self.was_killed));
         make_room(patterns, &self.roots)?;
         command::link_cells(self.ground.project, self.id)
     }
@@ -260,6 +263,11 @@ pub(crate) fn ours(known: Option<Known>) -> Vec<Output> {
         Some(Err(forgotten)) => forgotten.left.clone(),
         None => Vec::new(),
     }
+}
+
+/// Whether the last run or restore of an action was killed, by what is known of it.
+pub(crate) fn was_killed(known: &Option<Known>) -> bool {
+    matches!(known, Some(Err(forgotten)) if forgotten.why == Why::Begun)
 }
 
 /// The directories that a command may count on: its own output directory and those that its outputs in the tree lie in.
@@ -399,13 +407,31 @@ fn save_result(
     outcome.warnings.extend(trouble.map(|message| format!("{}: {message}", store.name())));
 }
 
-/// What to say of a file that was moved out of the way.
-pub(crate) fn displaced_message(displaced: &Displaced) -> String {
-    format!(
-        "`{}` was not made by this step: it is kept as `{}`",
-        displaced.path,
-        displaced.to.display()
-    )
+/// What to say of files that were moved out of the way. What a killed run has made cannot be told from what a user has put there since:
+/// of that one line says all.
+pub(crate) fn displaced_messages(
+    step: &str,
+    displaced: &[Displaced],
+    was_killed: bool,
+) -> Vec<String> {
+    match displaced {
+        [first, more @ ..] if was_killed => {
+            let more = match more.len() {
+                0 => String::new(),
+                more => format!(" (and {more} more)"),
+            };
+            let (path, to) = (&first.path, first.to.display());
+            vec![format!(
+                "`{step}` was killed the last time: `{path}`{more}, which it may have made, is kept as `{to}`"
+            )]
+        }
+        each => each
+            .iter()
+            .map(|Displaced { path, to }| {
+                format!("`{path}` was not made by this step: it is kept as `{}`", to.display())
+            })
+            .collect(),
+    }
 }
 
 fn retry_message(name: &str, ending: Ending, tries_left: u32) -> String {

@@ -46,12 +46,16 @@ pub fn clear(
     Ok(displaced)
 }
 
-/// What earlier runs left.
-pub(super) struct Known<'a>(HashMap<&'a OutputPath, &'a Content>);
+/// What earlier runs left. Of a path there may be several contents: those of all runs that did not come to their end.
+pub(super) struct Known<'a>(HashMap<&'a OutputPath, Vec<&'a Content>>);
 
 impl<'a> Known<'a> {
     pub(super) fn new(known: &'a [Output]) -> Self {
-        Self(known.iter().map(|output| (&output.path, &output.content)).collect())
+        let mut contents: HashMap<_, Vec<_>> = HashMap::with_capacity(known.len());
+        for output in known {
+            contents.entry(&output.path).or_default().push(&output.content);
+        }
+        Self(contents)
     }
 
     /// Whether something may be deleted: it lies under `{out}`, or a run of ours left it as it is, or it is an empty directory.
@@ -60,12 +64,15 @@ impl<'a> Known<'a> {
         if found.path.base == Base::Out || found.stat.kind == Kind::Directory {
             return Ok(true);
         }
-        match self.0.get(&found.path) {
-            Some(content) if found.stat.kind != NOT_UTF8 => {
-                has_content(found, content, roots, index)
-            }
-            _ => Ok(false),
+        if found.stat.kind == NOT_UTF8 {
+            return Ok(false);
         }
+        for content in self.0.get(&found.path).into_iter().flatten() {
+            if has_content(found, content, roots, index)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

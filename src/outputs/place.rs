@@ -13,11 +13,12 @@ pub(super) use unix::Directory;
 
 use super::scan::{behind_a_link, owns};
 use super::{Displaced, Roots};
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::path::{Base, OutputPath, RelPath};
 use crate::pattern::OutputPattern;
 use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -274,6 +275,17 @@ fn first_free(
         place = dir.join(numbered);
     }
     Ok(place)
+}
+
+/// Copies a file that has been checked before, and finds it an error if what is written has not that digest.
+fn copy_exactly(mut from: &File, mut to: &File, digest: &Digest) -> io::Result<()> {
+    match Digest::of_copy(&mut from, &mut to)? == *digest {
+        true => Ok(()),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "its bytes have changed since they were checked",
+        )),
+    }
 }
 
 /// A name that nobody else uses, for what is made before it gets its own.

@@ -276,7 +276,7 @@ impl<'a> Plan<'a> {
                     dir.set_executable(&name, executable).map(|()| Some(*was))
                 }
                 _ if output.content == Content::EmptyDirectory => dir.make_dir(&name).map(|_| None),
-                _ => staged.put(place, dir, &name),
+                _ => staged.put(place, &output.content, dir, &name),
             };
             if let (Some(was), Content::File { digest, .. }) =
                 (was.map_err(trouble)?, &output.content)
@@ -365,10 +365,20 @@ impl Staged {
     }
 
     /// Puts what waits for that place there. Gives the stat that it had, if it is still the same file and no copy.
-    fn put(&mut self, place: usize, dir: &Directory, name: &OsStr) -> io::Result<Option<Stat>> {
+    fn put(
+        &mut self,
+        place: usize,
+        content: &Content,
+        dir: &Directory,
+        name: &OsStr,
+    ) -> io::Result<Option<Stat>> {
         let (path, stat) = self.0.get(&place).ok_or(io::ErrorKind::NotFound)?;
         let stat = *stat;
-        if !dir.take_in(path, name)? {
+        let digest = match content {
+            Content::File { digest, .. } => Some(digest),
+            Content::Link { .. } | Content::EmptyDirectory => None,
+        };
+        if !dir.take_in(path, name, digest)? {
             return Ok(None);
         }
         self.0.remove(&place);

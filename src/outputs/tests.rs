@@ -946,6 +946,20 @@ fn a_restore_moves_aside_what_it_does_not_know_and_only_that() {
 }
 
 #[test]
+fn a_restore_knows_every_content_that_a_path_may_have_after_one_that_was_killed() {
+    let world = World::new(&["dist"]);
+    world.write("dist/a", "old");
+    let mut known = world.capture();
+    world.write("dist/a", "new");
+    let outputs = world.capture();
+    known.extend(outputs.clone());
+    for standing in ["old", "new"] {
+        world.write("dist/a", standing);
+        assert_eq!(world.try_restore(&outputs, &known).unwrap().displaced, [], "{standing}");
+    }
+}
+
+#[test]
 fn read_only_outputs_in_read_only_directories_are_replaced() {
     let world = World::new(&["dist", "{out}"]);
     world.write("dist/sub/a", "new");
@@ -1025,6 +1039,39 @@ fn staging_and_displacing_work_across_file_systems() {
         fs::read_link(world.roots.displaced.join("dist/my-link")).unwrap(),
         Path::new("mine")
     );
+    fs::remove_dir_all(shared_memory).unwrap();
+}
+
+#[test]
+fn bytes_that_are_copied_from_another_file_system_are_looked_at_on_their_way() {
+    let mut world = World::new(&["dist"]);
+    world.write("dist/a", "right");
+    let outputs = world.capture();
+    world.write("dist/a", "old");
+    let known = world.capture();
+    let shared_memory = Path::new("/dev/shm").join(world.dir.file_name().unwrap());
+    fs::create_dir(&shared_memory).unwrap();
+    world.roots.staging = shared_memory.join("staging");
+    // Between the check and the swap, everything that is staged is changed: same length, other bytes.
+    let commit = &mut || {
+        for entry in fs::read_dir(&world.roots.staging).unwrap() {
+            fs::write(entry.unwrap().path(), "wrong").unwrap();
+        }
+        Ok(())
+    };
+    let restored = restore(
+        &world.patterns,
+        &outputs,
+        &known,
+        &world.roots,
+        &world.index,
+        &world.store,
+        commit,
+    );
+    let Err(RestoreError::Io(error)) = restored else { panic!("{restored:?}") };
+    assert!(error.to_string().contains("have changed since they were checked"), "{error}");
+    assert_eq!(world.names(), ["dist/a"], "and no draft");
+    assert_eq!(world.read("dist/a"), "old");
     fs::remove_dir_all(shared_memory).unwrap();
 }
 

@@ -26,7 +26,8 @@
 //!
 //! # Who may run at once
 //!
-//! Anybody. Writers of the same blob write the same bytes, and of two writers of the same result the last one wins, either being
+//! Anybody. A blob that is there is believed only after a look at its bytes: a small one is compared, a large one is replaced by the copy that
+//! had to be made to know its name. So what a result names was right when the result was filed. Writers of the same blob write the same bytes, and of two writers of the same result the last one wins, either being
 //! a result for that key. There is one collection at a time ([`LocalStore::gc`]), and it may run beside everything else: it
 //! removes results before blobs and spares blobs that are young and that nobody names yet. Who finds a blob in its place instead of saving
 //! it notes that as a use, and a collection looks once more when it has moved the blob aside: what was used meanwhile is moved back.
@@ -247,17 +248,15 @@ impl LocalStore {
         source.rewind().map_err(CopyError::From)?;
         let mut temporary = self.temporary().map_err(CopyError::To)?;
         let digest = file::copy(&mut source, &mut temporary.file, size, buffer)?;
-        let blob = self.blob_path(&digest.hash);
-        if !file::is_there(&blob, digest.size) {
-            self.publish(temporary, &blob, digest.size).map_err(CopyError::To)?;
-        }
+        self.publish(temporary, &self.blob_path(&digest.hash), digest.size)
+            .map_err(CopyError::To)?;
         Ok(digest)
     }
 
     fn save_bytes(&self, bytes: &[u8]) -> io::Result<Digest> {
         let digest = Digest::of(bytes);
         let blob = self.blob_path(&digest.hash);
-        if !file::is_there(&blob, digest.size) {
+        if !file::has_bytes(&blob, bytes) {
             let mut temporary = self.temporary()?;
             temporary.file.write_all(bytes)?;
             self.publish(temporary, &blob, digest.size)?;
@@ -284,8 +283,9 @@ impl LocalStore {
         }
     }
 
-    /// Moves a temporary file of `size` bytes to its place.
+    /// Moves a temporary file of `size` bytes to its place, in the place of one that is there.
     fn publish(&self, temporary: file::Temporary, path: &Path, size: u64) -> io::Result<()> {
+        let is_new = fs::symlink_metadata(path).is_err();
         match temporary.rename(path) {
             Err((temporary, error)) if error.kind() == io::ErrorKind::NotFound => {
                 file::make_private_dir(path.parent().unwrap_or(&self.dir))?;
@@ -294,7 +294,9 @@ impl LocalStore {
             Err((_, error)) => return Err(error),
             Ok(()) => {}
         }
-        self.bytes_saved.fetch_add(size, Ordering::Relaxed);
+        if is_new {
+            self.bytes_saved.fetch_add(size, Ordering::Relaxed);
+        }
         Ok(())
     }
 

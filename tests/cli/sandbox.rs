@@ -1,9 +1,9 @@
 //! What the system is asked for so that a test can make a rare machine: namespaces, mounts, system calls that fail. Where it refuses, the
 //! test says so, and the test command lists it as one that could not run.
 
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 /// Runs a program with process numbers of its own, so that this process's group and session have none there.
 pub(crate) fn new_process_numbers() -> Option<Vec<String>> {
@@ -49,6 +49,83 @@ pub(crate) fn bound_by_permissions() -> Option<Vec<String>> {
 fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output().unwrap();
     id.stdout == b"0\n"
+}
+
+/// A place in which file systems can be mounted that nobody else sees, for as long as this value lives.
+pub(crate) struct Mounts {
+    keeper: Child,
+    enter: Vec<String>,
+}
+
+impl Mounts {
+    /// With a file system of its own of `size` (as `mount` writes it) at `at`, which is there.
+    pub(crate) fn with_tmpfs(at: &Path, size: &str) -> Option<Self> {
+        let unshare = unshare("--mount")?;
+        let mut keeper = Command::new(&unshare[0])
+            .args(&unshare[1..])
+            .args([
+                "sh",
+                "-c",
+                "mount -t tmpfs -o size=\"$1\",mode=755 none \"$2\" && echo mounted && read _",
+                "sh",
+                size,
+            ])
+            .arg(at)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut told = String::new();
+        BufReader::new(keeper.stdout.as_mut().unwrap()).read_line(&mut told).unwrap();
+        let process = keeper.id().to_string();
+        let user = match unshare.iter().any(|word| word == "--user") {
+            true => "--user --preserve-credentials",
+            false => "",
+        };
+        let enter = words(&format!("nsenter --target {process} --mount {user}"));
+        let mounts = Self { keeper, enter };
+        if told.is_empty()
+            || !mounts.command(&["true"]).status().is_ok_and(|status| status.success())
+        {
+            could_not_run("a file system cannot be mounted here");
+            return None;
+        }
+        Some(mounts)
+    }
+
+    /// What starts a program there, in the directory `dir`.
+    pub(crate) fn wrapper<'a>(&'a self, dir: &'a Path) -> Vec<&'a str> {
+        let go = ["sh", "-c", "cd \"$1\" && shift && exec \"$@\"", "sh", dir.to_str().unwrap()];
+        self.enter.iter().map(String::as_str).chain(go).collect()
+    }
+
+    /// A command that is run there.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.enter[0]);
+        command.args(&self.enter[1..]).args(words);
+        command
+    }
+
+    /// Makes the file system at `at` as large as `size`.
+    pub(crate) fn resize(&self, at: &Path, size: &str) {
+        let options = format!("remount,size={size}");
+        let resized = self.command(&["mount", "-o", &options]).arg(at).status().unwrap();
+        assert!(resized.success());
+    }
+
+    /// A path as it is seen there.
+    pub(crate) fn path(&self, path: &Path) -> PathBuf {
+        let root = format!("/proc/{}/root", self.keeper.id());
+        Path::new(&root).join(path.strip_prefix("/").unwrap())
+    }
+}
+
+impl Drop for Mounts {
+    fn drop(&mut self) {
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
+    }
 }
 
 /// `unshare` with `options`, as this user or as the root of a user namespace, whichever the system lets us do.

@@ -512,13 +512,17 @@ fn bytes_that_are_there_are_not_written_again() {
 }
 
 #[test]
-fn a_blob_of_the_wrong_length_is_replaced_when_saved_again() {
-    let scratch = Scratch::new();
-    let store = scratch.store();
-    let digest = save(&store, &scratch, "a", b"bytes");
-    fs::write(scratch.blob(&digest.hash), "").unwrap();
-    save(&store, &scratch, "a", b"bytes");
-    assert_eq!(store.verify(false).unwrap().damaged, []);
+fn a_damaged_blob_is_replaced_when_its_bytes_are_saved_again() {
+    for (damage, act) in damages() {
+        for size in [100, 400_000] {
+            let scratch = Scratch::new();
+            let store = scratch.store();
+            let digest = save(&store, &scratch, "a", &vec![7; size]);
+            act(&scratch.blob(&digest.hash));
+            save(&store, &scratch, "a", &vec![7; size]);
+            assert_eq!(store.verify(false).unwrap().damaged, [], "{damage} {size}");
+        }
+    }
 }
 
 #[test]

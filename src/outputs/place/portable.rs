@@ -1,7 +1,8 @@
 //! A directory by its path, where the system has no operations relative to an open one. A directory that is swapped for a
 //! link between the check and the use is not noticed here.
 
-use super::temporary_name;
+use super::{copy_exactly, temporary_name};
+use crate::digest::Digest;
 use std::ffi::OsStr;
 use std::fs::{self, File, FileTimes};
 use std::io;
@@ -67,8 +68,14 @@ impl Directory {
         unless_gone(fs::remove_dir(self.0.join(name)))
     }
 
-    /// Moves the file or link at `staged` here, replacing a file or link of that name. False if it had to be copied, from another file system.
-    pub(in crate::outputs) fn take_in(&self, staged: &Path, name: &OsStr) -> io::Result<bool> {
+    /// Moves the file with that digest, or the link, at `staged` here, replacing a file or link of that name. False if it had to be
+    /// copied, from another file system: then the bytes are looked at once more on their way.
+    pub(in crate::outputs) fn take_in(
+        &self,
+        staged: &Path,
+        name: &OsStr,
+        digest: Option<&Digest>,
+    ) -> io::Result<bool> {
         let to = self.0.join(name);
         match fs::rename(staged, &to) {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
@@ -79,8 +86,16 @@ impl Directory {
             moved => return moved.map(|()| true),
         }
         let temporary = self.0.join(temporary_name());
-        fs::copy(staged, &temporary)?;
-        fs::rename(&temporary, &to).map(|()| false)
+        let copied = match digest {
+            Some(digest) => File::open(staged)
+                .and_then(|from| copy_exactly(&from, &File::create_new(&temporary)?, digest)),
+            None => fs::copy(staged, &temporary).map(drop),
+        };
+        let copied = copied.and_then(|()| fs::rename(&temporary, &to));
+        if copied.is_err() {
+            let _ = fs::remove_file(&temporary);
+        }
+        copied.map(|()| false)
     }
 
     /// Moves what has this name to `to`, where nothing stands.

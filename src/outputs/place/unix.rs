@@ -1,6 +1,7 @@
 //! A directory by its descriptor.
 
-use super::temporary_name;
+use super::{copy_exactly, temporary_name};
+use crate::digest::Digest;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 use std::collections::HashSet;
@@ -88,33 +89,80 @@ impl Directory {
         }
     }
 
-    /// Moves the file or link at `staged` here, replacing a file or link of that name in one step. False if it had to be copied, from another file system.
-    pub(in crate::outputs) fn take_in(&self, staged: &Path, name: &OsStr) -> io::Result<bool> {
+    /// Moves the file with that digest, or the link, at `staged` here, replacing a file or link of that name in one step. False if it had
+    /// to be copied, from another file system: then the bytes are looked at once more on their way, and for a moment nothing has that name.
+    pub(in crate::outputs) fn take_in(
+        &self,
+        staged: &Path,
+        name: &OsStr,
+        digest: Option<&Digest>,
+    ) -> io::Result<bool> {
         match rustix::fs::renameat(CWD, staged, &self.0, name) {
             Err(Errno::XDEV) => {}
             moved => return moved.map(|()| true).map_err(io::Error::from),
         }
-        let temporary = temporary_name();
-        let copied = self
-            .copy_in(staged, OsStr::new(&temporary))
-            .and_then(|()| Ok(rustix::fs::renameat(&self.0, temporary.as_str(), &self.0, name)?));
-        if copied.is_err() {
-            let _ = rustix::fs::unlinkat(&self.0, temporary.as_str(), AtFlags::empty());
+        match digest {
+            Some(digest) => self.copy_in(staged, name, digest)?,
+            None => {
+                let target = fs::read_link(staged)?;
+                self.remove_file(name)?;
+                rustix::fs::symlinkat(target, &self.0, name)?;
+            }
         }
-        copied.map(|()| false)
+        Ok(false)
     }
 
-    fn copy_in(&self, staged: &Path, name: &OsStr) -> io::Result<()> {
-        let metadata = fs::symlink_metadata(staged)?;
-        if metadata.is_symlink() {
-            return Ok(rustix::fs::symlinkat(fs::read_link(staged)?, &self.0, name)?);
+    fn copy_in(&self, staged: &Path, name: &OsStr, digest: &Digest) -> io::Result<()> {
+        let from = File::open(staged)?;
+        let mode = from.metadata()?.mode() & 0o7777;
+        let copy = |to: File| {
+            copy_exactly(&from, &to, digest)?;
+            to.set_permissions(Permissions::from_mode(mode)).map(|()| to)
+        };
+        // What has no name is gone with a build that is killed: the tree may be the user's own, and nobody would know of what is left there.
+        if let Some(nameless) = self.nameless() {
+            let file = copy(nameless)?;
+            self.remove_file(name)?;
+            return self.give_name(&file, name);
         }
+        let temporary = temporary_name();
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut to =
-            File::from(rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(0o600))?);
-        io::copy(&mut File::open(staged)?, &mut to)?;
-        to.set_permissions(Permissions::from_mode(metadata.mode() & 0o7777))
+        let to = rustix::fs::openat(&self.0, &temporary, flags, Mode::from_raw_mode(0o600))?;
+        let copied = copy(File::from(to))
+            .and_then(|_| Ok(rustix::fs::renameat(&self.0, &temporary, &self.0, name)?));
+        if copied.is_err() {
+            let _ = rustix::fs::unlinkat(&self.0, &temporary, AtFlags::empty());
+        }
+        copied
+    }
+
+    /// A new file in this directory that has no name; `None` where there is no such thing.
+    #[cfg(target_os = "linux")]
+    fn nameless(&self) -> Option<File> {
+        let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.0, ".", flags, Mode::from_raw_mode(0o600));
+        file.ok().map(File::from)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn nameless(&self) -> Option<File> {
+        None
+    }
+
+    /// Gives a nameless file a name that nothing has.
+    fn give_name(&self, file: &File, name: &OsStr) -> io::Result<()> {
+        use std::os::fd::AsRawFd as _;
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        Ok(rustix::fs::linkat(CWD, path, &self.0, name, AtFlags::SYMLINK_FOLLOW)?)
+    }
+
+    /// Removes a file or link. Nothing there is fine.
+    fn remove_file(&self, name: &OsStr) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.0, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Moves what has this name to `to`, where nothing stands.

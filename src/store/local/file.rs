@@ -152,6 +152,16 @@ fn clone(_from: &File, _to: &File) -> bool {
     false
 }
 
+/// Whether a file with these bytes is there. If so it counts as used now, as in [`is_there`].
+pub(super) fn has_bytes(path: &Path, bytes: &[u8]) -> bool {
+    let Ok((file, size)) = open_regular(path) else { return false };
+    let mut there = Vec::with_capacity(bytes.len() + 1);
+    size == bytes.len() as u64
+        && (&file).take(size + 1).read_to_end(&mut there).is_ok()
+        && there == bytes
+        && is_there(path, size)
+}
+
 /// Whether a file of that size is there. If so it counts as used now, by which a collection that was about to remove it knows that somebody
 /// counts on it: it is noted first, and looked for afterwards.
 pub(super) fn is_there(path: &Path, size: u64) -> bool {

@@ -139,12 +139,22 @@ pub(crate) fn nothing_is_left_running(p: &Project) {
 
 /// The command lines of what runs with the home that only this project has.
 pub(crate) fn running(p: &Project) -> Vec<String> {
+    let line = |process: &u32| fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    let processes = processes(p);
+    processes
+        .iter()
+        .map(|process| String::from_utf8_lossy(&line(process)).replace('\0', " "))
+        .collect()
+}
+
+/// The processes that run with the home that only this project has.
+pub(crate) fn processes(p: &Project) -> Vec<u32> {
     let home = [b"HOME=", p.root().with_file_name("home").as_os_str().as_bytes()].concat();
-    let processes = fs::read_dir("/proc").unwrap().flatten();
-    let ours = processes.filter(|process| {
-        let environ = fs::read(process.path().join("environ")).unwrap_or_default();
+    let is_ours = |process: &u32| {
+        let environ = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
         environ.split(|byte| *byte == 0).any(|variable| variable == home)
-    });
-    let line = |process: fs::DirEntry| fs::read(process.path().join("cmdline")).unwrap_or_default();
-    ours.map(|process| String::from_utf8_lossy(&line(process)).replace('\0', " ")).collect()
+    };
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let numbers = processes.filter_map(|process| process.file_name().to_str()?.parse().ok());
+    numbers.filter(is_ours).collect()
 }
