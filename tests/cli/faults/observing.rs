@@ -44,9 +44,11 @@ fn a65_verifying_reports_the_impure_step_alone_with_the_file_and_leaves_everythi
     p.granular("build").success();
     p.ran();
     let everything = || {
-        // The history tells of each run, and the stat index of each file that was written: neither is anybody's work.
+        // The history tells of each run, the stat index of each file that was written, and a memory of what Cargo said: none is anybody's work.
         let state = tree(&p.path("target/granular"), |path| {
-            ["history-v1", "index-v1", "records-v1"].iter().any(|name| path.starts_with(name))
+            ["history-v1", "index-v1", "records-v1", "workspace-v1"]
+                .iter()
+                .any(|name| path.starts_with(name))
         });
         (tree(p.root(), |path| path.starts_with("target")), state, tree(&p.cache(), |_| false))
     };
