@@ -25,7 +25,7 @@ use crate::mistake::Mistake;
 use crate::project::Project;
 use crate::state::lock::{self, CheckoutLock};
 use crate::state::records::Records;
-use crate::state::{self, State};
+use crate::state::{self, State, turns};
 use crate::store::Store;
 use crate::tools::Tools;
 use std::collections::BTreeMap;
@@ -173,7 +173,7 @@ pub(crate) fn build_held(
 
     let index = Index::open(&state.index());
     let records = Records::open(&state.records());
-    end_remains(&records, state, report);
+    end_remains(project, &records, state, report);
     let ground = Ground {
         project,
         store: edges.store,
@@ -195,10 +195,11 @@ pub(crate) fn build_held(
 
 /// Ends what a killed build has left running: its steps would write into the outputs of this one. The lock is held, so nobody else can
 /// rightly run a step of this checkout.
-fn end_remains(records: &Records, state: &State, report: &mut dyn FnMut(Event)) {
+fn end_remains(project: &Project, records: &Records, state: &State, report: &mut dyn FnMut(Event)) {
     if !records.has_begun() && !state.is_behind_another_version() {
         return;
     }
+    turns::sweep(&State::new(project.workspace.state_dir()).turns());
     let names = remains::kill(command::STATE, state.dir().as_os_str());
     if !names.is_empty() {
         let names = names.join(", ");

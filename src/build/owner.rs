@@ -17,7 +17,7 @@ use crate::inputs::FoundInputs;
 use crate::reason::DirtyReason;
 use crate::result::ActionResult;
 use crate::state::history::{self, Entry, What};
-use crate::state::turns;
+use crate::state::{State as StateDir, turns};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::num::NonZero;
@@ -119,7 +119,7 @@ fn run_in_turn(
     if let Some(failure) = refuse_itself(ground, &key) {
         return Message::Ran(id, checked, run::Outcome::failed(failure));
     }
-    let turns = ground.project.workspace.state_dir().join("turns");
+    let turns = StateDir::new(ground.project.workspace.state_dir()).turns();
     let turn = ground.store.map(|store| (store, turns::take(&turns, &key, edges.stop)));
     if let Some((store, turn)) = &turn
         && turn.has_waited

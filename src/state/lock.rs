@@ -123,9 +123,9 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Whether `file` is the one that stands at `path`.
-fn is_at(file: &File, path: &Path) -> bool {
-    let (Ok(ours), Ok(there)) = (Stat::of_open(file), File::open(path)) else { return false };
-    Stat::of_open(&there).is_ok_and(|there| there.inode == ours.inode)
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(ours), Ok(Some(there))) = (Stat::of_open(file), Stat::of(path)) else { return false };
+    (ours.device, ours.inode) == (there.device, there.inode)
 }
 
 /// Whether `process` has started this one, or who has.

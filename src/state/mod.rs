@@ -87,6 +87,11 @@ impl State {
         self.dir.join(format!("history-v{}", format::HISTORY))
     }
 
+    /// Where builds take turns.
+    pub(crate) fn turns(&self) -> PathBuf {
+        self.dir.join("turns")
+    }
+
     /// The room for staging.
     pub fn tmp(&self) -> PathBuf {
         self.dir.join("tmp")

@@ -3,9 +3,9 @@
 //!
 //! Whoever has a turn runs a command and waits for nothing else, neither for another turn nor for a slot, so nobody waits in a circle.
 
+use super::lock::is_at;
 use crate::digest::Key;
 use crate::execute::Stop;
-use crate::stat::Stat;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,17 @@ pub(crate) fn take(dir: &Path, key: &Key, stop: &Stop) -> Turn {
     }
 }
 
+/// Takes away what builds that were killed have left in `dir`. Who has a turn keeps it.
+pub(crate) fn sweep(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let Ok(file) = File::open(&path) else { continue };
+        if file.try_lock().is_ok() && is_at(&file, &path) {
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
         if let Some((_, path)) = &self.held {
@@ -59,13 +70,6 @@ fn open(path: &Path) -> io::Result<File> {
             open()
         }
         result => result,
-    }
-}
-
-fn is_at(file: &File, path: &Path) -> bool {
-    match (Stat::of_open(file), Stat::of(path)) {
-        (Ok(open), Ok(Some(there))) => (open.device, open.inode) == (there.device, there.inode),
-        _ => false,
     }
 }
 
@@ -97,6 +101,19 @@ mod tests {
         });
         assert!(waited.load(Ordering::SeqCst) > 0);
         assert_eq!(fs::read_dir(&turns).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_the_dead_have_left_is_swept_and_the_turn_of_the_living_is_not() {
+        let dir = TempDir::new();
+        let (dead, living) = (Key(Hash::of(b"dead")), Key(Hash::of(b"living")));
+        fs::write(dir.path().join(dead.to_string()), "").unwrap();
+        let turn = take(dir.path(), &living, &Stop::default());
+        sweep(dir.path());
+        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|it| it.unwrap().path()).collect();
+        assert_eq!(left, [dir.path().join(living.to_string())]);
+        drop(turn);
+        sweep(&dir.path().join("absent"));
     }
 
     #[test]

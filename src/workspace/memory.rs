@@ -68,7 +68,8 @@ pub(super) fn remember(question: &Question, workspace: &Workspace, asked: System
     if fs::read_to_string(&path).is_ok_and(|there| there == text) {
         return;
     }
-    let draft = path.with_file_name(format!(".workspace.{}", std::process::id()));
+    // One name for all: two who write at once make a memory that is none, and what a kill leaves is written over the next time.
+    let draft = path.with_extension("new");
     if fs::write(&draft, text).and_then(|()| fs::rename(&draft, &path)).is_err() {
         let _ = fs::remove_file(&draft);
     }

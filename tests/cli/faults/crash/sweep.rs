@@ -282,6 +282,9 @@ impl Sweep<'_> {
             "records-v1.new",
             "index-v1.new",
             "history-v1.new",
+            "workspace-v1",
+            "workspace-v1.new",
+            "turns",
         ];
         let strange: Vec<_> = state
             .iter()
@@ -289,6 +292,8 @@ impl Sweep<'_> {
             .filter(|name| !(self.displaces && *name == "displaced"))
             .collect();
         assert!(strange.is_empty(), "{at}: left in the state: {strange:?}");
+        let turns = names(&self.p.path("target/granular/turns"));
+        assert!(turns.is_empty(), "{at}: {turns:?}");
         let tmp = self.p.cache().join("v1/tmp");
         let left = names(&tmp);
         for name in &left {
