@@ -9,6 +9,7 @@ mod during;
 mod filesystem;
 mod graph;
 mod keys;
+mod model;
 mod observing;
 mod outputs;
 mod processes;
