@@ -5,6 +5,7 @@
 //! nothing, and no process is left over.
 
 mod crash;
+mod damage;
 mod during;
 mod filesystem;
 mod graph;
