@@ -206,7 +206,7 @@ impl Play {
                 self.builds += 1;
                 let (from, to) = (&self.checkouts[self.here], format!("moved-{}", self.builds));
                 let line = format!("mv {from} {to}");
-                nothing_is_left_running_after(&self.project);
+                nothing_is_left_running(&self.project);
                 self.sh(line);
                 self.checkouts[self.here] = to;
             }
@@ -483,7 +483,7 @@ impl Play {
             check(matches!(code, Some(0 | 1 | 130) | None), || {
                 format!("{code:?}\n{}", told(&ended))
             })?;
-            nothing_is_left_running_after(&self.project);
+            nothing_is_left_running(&self.project);
         }
         let world = self.world.clone();
         self.unsure(&[&world]);
@@ -618,6 +618,10 @@ impl Play {
         let owns_all = self.world.steps[step].kind != Kind::Whole;
         let is_whole_directory = self.world.steps[step].in_tree;
         self.sh("mkdir -p outside; echo precious > outside/x".to_owned());
+        if matches!(how, Tampering::Link | Tampering::DirectoryLink) {
+            // A step that a killed build has left running would itself write through it.
+            nothing_is_left_running(&self.project);
+        }
         match how {
             Tampering::Delete => self.sh(format!("rm {file}")),
             Tampering::Append => self.sh(format!("echo more >> {file}")),
@@ -679,7 +683,7 @@ impl Play {
         let all = Asked { steps: BTreeSet::new(), jobs: 2, keep_going: true, no_cache: false };
         self.script.note("the end");
         self.build(&all)?;
-        nothing_is_left_running_after(&self.project);
+        nothing_is_left_running(&self.project);
         if self.damaged {
             // What nobody has asked for is still damaged.
             self.script.line(format!(
@@ -780,10 +784,6 @@ fn differences(before: &[Stamps; 2], after: &[Stamps; 2]) -> Vec<PathBuf> {
         stamps.iter().flatten().map(|(path, times)| (path.clone(), *times)).collect()
     };
     all(before).symmetric_difference(&all(after)).map(|(path, _)| path.clone()).collect()
-}
-
-fn nothing_is_left_running_after(project: &Project) {
-    nothing_is_left_running(project);
 }
 
 fn check(holds: bool, complaint: impl FnOnce() -> String) -> Played {
