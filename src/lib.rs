@@ -35,7 +35,7 @@
 //! | --- | --- |
 //! | alphabet: plain data and pure functions | [`digest`], [`path`], [`canon`], [`content`], [`error`], [`mistake`], [`format`](mod@format) |
 //! | declarations: from tables to a graph | [`workspace`], [`template`], [`pattern`], [`step`], [`config`], [`action`], [`matrix`], [`graph`], [`select`], [`project`] |
-//! | the tree: what is on disk | [`stat`], [`index`], `ignore`, `walk`, [`inputs`] |
+//! | the tree: what is on disk | [`stat`], `own_file`, [`index`], `ignore`, `walk`, [`inputs`] |
 //! | keys: what may change outputs | [`environment`], [`tools`], [`export`], [`fingerprint`], [`reason`] |
 //! | keeping: what was built before | [`result`], [`store`], [`outputs`], [`state`] |
 //! | doing: running commands | [`execute`], `os` (the few calls that need `unsafe`) |
@@ -95,6 +95,7 @@ pub mod matrix;
 pub mod mistake;
 mod os;
 pub mod outputs;
+mod own_file;
 pub mod path;
 pub mod pattern;
 pub mod project;

@@ -204,6 +204,7 @@ fn excerpt(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::path::{Base, OutputPath, RelPath};
+    use crate::testing;
     use proptest::prelude::*;
 
     fn key() -> Key {
@@ -406,21 +407,6 @@ mod tests {
         }
     }
 
-    fn mutated(text: &str, changes: &[(usize, u8, u8)]) -> Vec<u8> {
-        let mut bytes = text.as_bytes().to_vec();
-        for (at, what, byte) in changes {
-            let at = at % (bytes.len() + 1);
-            match what % 4 {
-                0 => bytes.truncate(at),
-                1 => bytes.insert(at, *byte),
-                2 if at < bytes.len() => bytes[at] = *byte,
-                _ if at < bytes.len() => drop(bytes.remove(at)),
-                _ => {}
-            }
-        }
-        bytes
-    }
-
     proptest! {
         #[test]
         fn a_result_reads_back(result in results()) {
@@ -430,10 +416,10 @@ mod tests {
         #[test]
         fn a_damaged_text_is_never_another_result(
             result in results(),
-            changes in prop::collection::vec((any::<usize>(), any::<u8>(), any::<u8>()), 1..4),
+            damage in testing::damage(),
         ) {
             let text = result.to_text(&key());
-            let mutated = mutated(&text, &changes);
+            let mutated = testing::damaged(text.as_bytes(), &damage);
             match ActionResult::from_text(&key(), &mutated) {
                 Ok(read) => prop_assert!(read == result && mutated == text.as_bytes()),
                 Err(_) => prop_assert!(mutated != text.as_bytes()),
@@ -443,10 +429,10 @@ mod tests {
         #[test]
         fn a_text_that_is_accepted_is_the_one_that_is_written(
             result in results(),
-            changes in prop::collection::vec((any::<usize>(), 1..3_u8, prop::sample::select(b" \n\"\\019abu{}/.".to_vec())), 0..3),
+            damage in testing::damage(),
         ) {
             let text = result.to_text(&key());
-            let body = mutated(&text[..text.rfind("end ").unwrap()], &changes);
+            let body = testing::damaged(&text.as_bytes()[..text.rfind("end ").unwrap()], &damage);
             if let Ok(body) = String::from_utf8(body) {
                 let sealed = sealed(&body);
                 if let Ok(read) = ActionResult::from_text(&key(), sealed.as_bytes()) {

@@ -12,11 +12,11 @@ use crate::fingerprint::{self, Fingerprint, Ingredients};
 use crate::graph::Graph;
 use crate::inputs::{self, FoundInputs};
 use crate::outputs;
+use crate::own_file;
 use crate::path::{Base, OutputPath, RelPath};
 use crate::reason::DirtyReason;
 use crate::result::ActionResult;
 use crate::state::records::{Record, Why};
-use std::fs;
 use std::sync::Arc;
 
 /// An action that is up to date, as those who need it see it.
@@ -220,7 +220,8 @@ fn since_last_time(
     action: &Action,
     fingerprint: &Fingerprint,
 ) -> Vec<DirtyReason> {
-    let then = fs::read_to_string(ground.state.fingerprint(&action.name)).unwrap_or_default();
+    let then = own_file::read(&ground.state.fingerprint(&action.name)).ok().flatten();
+    let then = then.and_then(|text| String::from_utf8(text).ok()).unwrap_or_default();
     let mut reasons =
         if then.is_empty() { Vec::new() } else { fingerprint::compare(&then, &fingerprint.text) };
     let graph = &ground.project.graph;

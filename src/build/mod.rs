@@ -196,7 +196,7 @@ pub(crate) fn build_held(
 /// Ends what a killed build has left running: its steps would write into the outputs of this one. The lock is held, so nobody else can
 /// rightly run a step of this checkout.
 fn end_remains(project: &Project, records: &Records, state: &State, report: &mut dyn FnMut(Event)) {
-    if !records.has_begun() && !state.is_behind_another_version() {
+    if !records.may_have_begun() && !state.is_behind_another_version() {
         return;
     }
     turns::sweep(&State::new(project.workspace.state_dir()).turns());

@@ -7,6 +7,7 @@ use crate::action::ActionId;
 use crate::error::Error;
 use crate::event::Failure;
 use crate::outputs::{self, RestoreError};
+use crate::own_file;
 use crate::reason::DirtyReason;
 use crate::result::ActionResult;
 use crate::state::records::{Forgotten, Record, Why};
@@ -126,7 +127,8 @@ pub(crate) fn note_fingerprint(
     checked: &Checked,
 ) -> Result<(), Error> {
     let path = ground.state.fingerprint(&ground.project.graph[id].name);
-    fs::write(&path, &checked.fingerprint.text)
+    own_file::clear_the_way(&path)
+        .and_then(|()| fs::write(&path, &checked.fingerprint.text))
         .map_err(|error| Error::io("cannot write", &path, error))
 }
 
@@ -137,12 +139,13 @@ fn fetch_log(
     staging: &Path,
     log: &Path,
 ) -> Result<(), RestoreError> {
+    let io = |error: std::io::Error| RestoreError::Io(Error::io("cannot write", log, error));
+    own_file::clear_the_way(log).map_err(io)?;
     let Some(digest) = result.log else {
         let _ = fs::remove_file(log);
         return Ok(());
     };
     let staged = staging.join("log");
-    let io = |error: std::io::Error| RestoreError::Io(Error::io("cannot write", log, error));
     fs::create_dir_all(staging).map_err(io)?;
     store.fetch(&[(digest, staged.clone())]).map_err(|error| match error {
         StoreError::Destination(error) => RestoreError::Io(error),

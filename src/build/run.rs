@@ -10,6 +10,7 @@ use crate::event::Failure;
 use crate::execute::{Ending, Finish};
 use crate::index::Index;
 use crate::outputs::{self, CaptureError, Captured, Displaced, Present, Roots, Unfit};
+use crate::own_file;
 use crate::path::{Base, OutputPath, RelPath};
 use crate::pattern::OutputPattern;
 use crate::result::ActionResult;
@@ -205,6 +206,8 @@ impl Attempt<'_> {
         command.env.insert(command::KEYS.into(), keys.into());
         for tries_left in (0..=action.retries).rev() {
             self.clear(outcome)?;
+            own_file::clear_the_way(&command.log)
+                .map_err(|error| Error::io("cannot write the log", &command.log, error))?;
             let finish = self.edges.executor.run(&command, self.edges.stop)?;
             if finish.ending != Ending::Exited(0) {
                 self.claim_what_is_left()?;

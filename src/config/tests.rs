@@ -974,7 +974,7 @@ dir = "../x"
     // A directory that is not there.
     assert_snapshot!(mistakes_of_step(r#"run = ["go"]
 outputs = []
-dir = "/services"
+dir = "/web"
 "#), @r#"
     `dir` in step `#api` does not exist
       --> Cargo.toml:5:7 [\"/services\"]: there is no directory `services` in the workspace
@@ -1437,4 +1437,80 @@ fn a_hundred_manifests_are_read_in_their_order() {
     assert_eq!(names, (0..100).map(|number| format!("p{number:03}")).collect::<Vec<_>>());
     assert_eq!(mistakes.len(), 100);
     assert!(mistakes.is_sorted_by_key(|mistake| mistake.place.file.clone()));
+}
+
+/// Tables with every key that there is.
+const EVERYTHING: &str = r#"[workspace]
+members = ["web"]
+
+[workspace.metadata.granular]
+cache-dir = "cache"
+cache-size = "10 GiB"
+granular-version = ">=0.1"
+
+[workspace.metadata.granular.steps.models]
+inputs = ["/models/**/*.{go,mod}", "!/models/[ab]?"]
+
+[workspace.metadata.granular.steps.api]
+run = ["go", "build", "-o", "{out}/{matrix.goos}", "./services/api"]
+inputs = ["/services/api/**/*.go", "/go.work"]
+outputs = ["{out}/{matrix.goos}", "/gen/{matrix.goos}/*"]
+needs = ["models", "web#bundle"]
+env = { CGO_ENABLED = "0" }
+track-env = ["GOFLAGS"]
+pass-env = ["HOME"]
+tools = ["go"]
+matrix = { goos = ["linux", "darwin"], arch = ["amd64", "arm64"] }
+matrix-exclude = [{ goos = "darwin", arch = "amd64" }]
+test = true
+default = false
+dir = "/web"
+timeout = "5m"
+retries = 2
+jobs = 3
+platform = "any"
+"#;
+
+const BUNDLE: &str = r##"[package]
+name = "web"
+
+[package.metadata.granular.steps.bundle]
+run = "cat models/* ${HOME} > {out}/bundle"
+outputs = ["{out}/bundle"]
+needs = ["#models"]
+"##;
+
+proptest::proptest! {
+    #[test]
+    fn a_damaged_manifest_is_read_without_panic(
+        root in crate::testing::damage(),
+        web in crate::testing::damage(),
+        rubbish in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+    ) {
+        let damaged = |text: &str, damage: &[_]| crate::testing::damaged(text.as_bytes(), damage);
+        let web = String::from_utf8_lossy(&damaged(BUNDLE, &web)).into_owned();
+        Project::new(&damaged(EVERYTHING, &root), &web).mistakes();
+        let head = b"[workspace.metadata.granular.steps.x]\n";
+        Project::new(&[head, &rubbish[..]].concat(), BUNDLE).mistakes();
+    }
+}
+
+#[test]
+fn everything_that_is_damaged_above_is_right_before() {
+    assert_eq!(Project::new(EVERYTHING.as_bytes(), BUNDLE).mistakes(), "");
+}
+
+#[test]
+fn a_manifest_that_nests_without_end_is_a_mistake() {
+    let steps = "[workspace.metadata.granular.steps.x]\n";
+    for (before, again, between, behind) in [
+        ("a = ", "[", "1", "]"),
+        ("a = ", "{ a = ", "1", " }"),
+        ("", "a.", "a = 1", ""),
+        ("[", "a.", "a]\n", ""),
+    ] {
+        let deep =
+            format!("{steps}{before}{}{between}{}", again.repeat(100_000), behind.repeat(100_000));
+        assert_ne!(mistakes_of_bytes(deep.as_bytes()), "");
+    }
 }

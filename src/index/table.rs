@@ -1,10 +1,9 @@
 //! The table of the stat index as it lies on disk and in memory: sorted records in one buffer. Knows no clock.
 
 use crate::digest::{Digest, Hash};
+use crate::own_file;
 use crate::stat::{Kind, Stat};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,9 +12,6 @@ pub(super) const MAGIC: &[u8; 16] = b"granular index\n\x01";
 const HEADER: usize = MAGIC.len() + 8;
 const HASH: usize = 32;
 pub(super) const RECORD: usize = 8 * 5 + 4 + HASH;
-
-/// A larger file is not read: about 14 million records.
-const LARGEST: u64 = 1 << 30;
 
 /// What is known of one file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,7 +112,7 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
 impl Table {
     /// Reads the file at `path`; `None` if it is not one of ours, whole and of this version.
     pub(super) fn read(path: &Path) -> Option<Self> {
-        Self::parse(read_file(path).ok()??)
+        Self::parse(own_file::read(path).ok()??)
     }
 
     fn parse(mut bytes: Vec<u8>) -> Option<Self> {
@@ -232,18 +228,6 @@ impl Table {
 fn key_at(record: &[u8]) -> Option<(u64, u64)> {
     let mut bytes = record;
     Some((u64::from_le_bytes(take(&mut bytes)?), u64::from_le_bytes(take(&mut bytes)?)))
-}
-
-/// The bytes of the file; `None` if it is too large or no file.
-fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let mut file = super::open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() || metadata.len() > LARGEST {
-        return Ok(None);
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-    Read::take(&mut file as &mut File, LARGEST).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
 }
 
 impl Device {

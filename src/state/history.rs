@@ -9,6 +9,7 @@
 
 use crate::canon::{self, Fields};
 use crate::error::{Error, Result};
+use crate::own_file;
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -50,8 +51,8 @@ const LIMIT: u64 = 4 << 20;
 
 /// All entries that can be read, the oldest first. No file is an empty history.
 pub fn read(path: &Path) -> Result<Vec<Entry>> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
+    let bytes = match own_file::read(path) {
+        Ok(bytes) => bytes.unwrap_or_default(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(Error::io("cannot read the history", path, error)),
     };
@@ -76,6 +77,7 @@ pub fn read(path: &Path) -> Result<Vec<Entry>> {
 pub fn append(path: &Path, entries: &[Entry]) -> Result<()> {
     let text: String = entries.iter().map(write_entry).collect();
     let write = || -> io::Result<()> {
+        own_file::clear_the_way(path)?;
         if fs::metadata(path).is_ok_and(|metadata| metadata.len() > LIMIT) {
             forget_older_half(path)?;
         }
@@ -85,15 +87,13 @@ pub fn append(path: &Path, entries: &[Entry]) -> Result<()> {
 }
 
 fn forget_older_half(path: &Path) -> io::Result<()> {
-    let bytes = fs::read(path)?;
+    let bytes = own_file::read(path)?.unwrap_or_default();
     let half = bytes.len() / 2;
     let start = bytes[half..]
         .iter()
         .position(|byte| *byte == b'\n')
         .map_or(bytes.len(), |at| half + at + 1);
-    let temporary = path.with_extension("new");
-    fs::write(&temporary, &bytes[start..])?;
-    fs::rename(&temporary, path)
+    own_file::replace(path, &bytes[start..])
 }
 
 enum Line {
@@ -150,7 +150,8 @@ impl What {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::TempDir;
+    use crate::testing::{self, TempDir};
+    use proptest::prelude::*;
 
     fn entry(action: &str, what: What) -> Entry {
         Entry {
@@ -196,5 +197,30 @@ mod tests {
         }
         assert!(fs::metadata(&path).unwrap().len() < LIMIT + 40_000 * 60);
         assert!(read(&path).unwrap().len() > 40_000);
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_line_takes_no_other_with_it(
+            damage in testing::damage(),
+            line in any::<String>(),
+            action in any::<String>(),
+            reason in any::<Option<String>>(),
+        ) {
+            let ours = Entry {
+                reason: reason.map(|subject| ("input-changed".to_owned(), Some(subject))),
+                fresh: Some((3, Duration::from_millis(u64::MAX))),
+                ..entry(&action, What::Ran)
+            };
+            let text = write_entry(&ours);
+            let damaged = testing::damaged(text.as_bytes(), &damage);
+            let dir = TempDir::new();
+            let path = dir.path().join("history");
+            fs::write(&path, [text.as_bytes(), b"\n", line.as_bytes(), b"\n", &damaged, b"\n"].concat()).unwrap();
+            append(&path, std::slice::from_ref(&ours)).unwrap();
+            let read = read(&path).unwrap();
+            prop_assert_eq!(read.first(), Some(&ours));
+            prop_assert_eq!(read.last(), Some(&ours));
+        }
     }
 }

@@ -28,6 +28,7 @@ use crate::action::ActionName;
 use crate::digest::Hash;
 use crate::error::{Error, Result};
 use crate::format;
+use crate::own_file;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -118,8 +119,11 @@ impl State {
             create_private(&dir)
                 .map_err(|error| Error::io("cannot create the directory", &dir, error))?;
         }
+        let lock = self.lock();
+        own_file::clear_the_way(&lock)
+            .map_err(|error| Error::io("cannot make room for the lock", &lock, error))?;
         let tag = self.dir.join("CACHEDIR.TAG");
-        if !tag.exists() {
+        if fs::symlink_metadata(&tag).is_err() {
             fs::write(&tag, CACHEDIR_TAG)
                 .map_err(|error| Error::io("cannot write", &tag, error))?;
         }

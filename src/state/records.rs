@@ -13,12 +13,13 @@ use crate::content::{Content, Input, Output};
 use crate::digest::{Hash, Key};
 use crate::error::{Error, Result};
 use crate::format;
+use crate::own_file;
 use crate::path::RelPath;
 use crate::reason::DirtyReason;
 use crate::result::ActionResult;
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -92,7 +93,9 @@ pub type Known = std::result::Result<Arc<Record>, Arc<Forgotten>>;
 impl Records {
     /// The records kept at `path`. None that can be read are no records.
     pub fn open(path: &Path) -> Self {
-        let journal = fs::read(path)
+        let journal = own_file::read(path)
+            .ok()
+            .flatten()
             .map(|bytes| Journal::read(&bytes))
             .unwrap_or(Journal { unfit: true, ..Journal::default() });
         Self { path: path.to_path_buf(), journal: Mutex::new(journal) }
@@ -103,11 +106,13 @@ impl Records {
         self.journal().entries.get(action).map(|entry| entry.state.clone())
     }
 
-    /// Whether some action was begun and did not come to its end: the build that did was killed, or goes on.
-    pub fn has_begun(&self) -> bool {
+    /// Whether some action may have been begun and not have come to its end: the build that did was killed, or goes on. Where the records
+    /// are lost or torn it may have been any.
+    pub fn may_have_begun(&self) -> bool {
         let begun =
             |entry: &Entry| matches!(&entry.state, Err(forgotten) if forgotten.why == Why::Begun);
-        self.journal().entries.values().any(begun)
+        let journal = self.journal();
+        journal.unfit || journal.entries.values().any(begun)
     }
 
     /// The names of all actions that something is known of.
@@ -160,16 +165,12 @@ impl Records {
 
     /// Writes the file anew: only what counts.
     fn rewrite(&self, journal: &mut Journal) -> Result<()> {
-        let temporary = self.path.with_extension("new");
-        let write = || -> io::Result<()> {
-            let mut bytes = header().into_bytes();
-            let mut entries: Vec<_> = journal.entries.iter().collect();
-            entries.sort_by_key(|(action, _)| *action);
-            entries.iter().for_each(|(_, entry)| bytes.extend_from_slice(&entry.bytes));
-            fs::write(&temporary, bytes)?;
-            fs::rename(&temporary, &self.path)
-        };
-        write().map_err(|error| Error::io("cannot write the records", &self.path, error))?;
+        let mut bytes = header().into_bytes();
+        let mut entries: Vec<_> = journal.entries.iter().collect();
+        entries.sort_by_key(|(action, _)| *action);
+        entries.iter().for_each(|(_, entry)| bytes.extend_from_slice(&entry.bytes));
+        own_file::replace(&self.path, &bytes)
+            .map_err(|error| Error::io("cannot write the records", &self.path, error))?;
         journal.written = journal.entries.len();
         journal.unfit = false;
         journal.file = None;
@@ -328,8 +329,9 @@ mod tests {
     use super::*;
     use crate::digest::Digest;
     use crate::path::{Base, OutputPath};
-    use crate::testing::TempDir;
+    use crate::testing::{self, TempDir};
     use proptest::prelude::*;
+    use std::fs;
     use std::time::Duration;
 
     fn record(seed: u8) -> Record {
@@ -415,6 +417,29 @@ mod tests {
             fs::write(&path, &bytes).unwrap();
             if let Some(Ok(read)) = Records::open(&path).get("#a") {
                 prop_assert_eq!(&*read, &record(1));
+            }
+        }
+
+        #[test]
+        fn damaged_bytes_take_nothing_with_them_that_stands_before(
+            damage in testing::damage(),
+            bytes in proptest::collection::vec(any::<u8>(), 0..200),
+            is_forgotten in any::<bool>(),
+        ) {
+            let body = match is_forgotten {
+                true => write_forgotten(&Forgotten { why: Why::Begun, key: record(2).key, left: record(2).result.outputs, changed: vec![] }),
+                false => write_record(&record(2)),
+            };
+            let head = if is_forgotten { "forget \"#b\" begun" } else { "remember \"#b\"" };
+            let whole = entry(head.to_owned(), &body);
+            // With the hash that is right for it, as a stranger would write it.
+            let sealed = String::from_utf8_lossy(&testing::damaged(body.as_bytes(), &damage)).into_owned();
+            let sealed = entry(head.to_owned(), &sealed);
+            for rest in [testing::damaged(&whole, &damage), bytes, sealed] {
+                let first = entry("remember \"#a\"".to_owned(), &write_record(&record(1)));
+                let journal = Journal::read(&[header().as_bytes(), &first, &rest].concat());
+                prop_assert_eq!(journal.entries["#a"].state.as_deref().ok(), Some(&record(1)));
+                Journal::read(&rest);
             }
         }
     }

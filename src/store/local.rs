@@ -303,7 +303,7 @@ impl LocalStore {
     /// Takes a damaged file out of the way, as far as that can be done and may be.
     fn damaged(&self, what: String, how: String, path: &Path) -> StoreError {
         if self.leaves_traces {
-            let _ = fs::remove_file(path);
+            file::remove(path);
         }
         StoreError::Damaged { what, how }
     }

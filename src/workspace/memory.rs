@@ -17,6 +17,7 @@ use crate::canon::{self, Fields};
 use crate::digest::Hash;
 use crate::format;
 use crate::index::is_settled;
+use crate::own_file;
 use crate::stat::{Kind, Stat};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -28,9 +29,6 @@ use std::time::SystemTime;
 /// Variables that decide on the target directory.
 const VARIABLES: [&str; 3] = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR", "CARGO_HOME"];
 
-/// More than any memory has; what is larger is not read.
-const SIZE_LIMIT: u64 = 64 << 20;
-
 /// What is remembered for `question`, if all of it still holds.
 pub(super) fn recall(question: &Question) -> Option<Workspace> {
     let start = start(question)?;
@@ -40,7 +38,7 @@ pub(super) fn recall(question: &Question) -> Option<Workspace> {
     let nearest = dirs.first()?.join("Cargo.toml");
     dirs.iter().find_map(|root| {
         let target = likely_target(question, root)?;
-        let text = read(&file(&target))?;
+        let text = String::from_utf8(own_file::read(&file(&target)).ok()??).ok()?;
         let (workspace, surroundings) = parse(&text)?;
         let manifests = manifests(&workspace);
         // A manifest on the way that Cargo did not know then could be the root of another workspace now.
@@ -65,14 +63,11 @@ pub(super) fn remember(question: &Question, workspace: &Workspace, asked: System
     }
     let Some(text) = write(workspace, &surroundings) else { return };
     let path = file(&workspace.target);
-    if fs::read_to_string(&path).is_ok_and(|there| there == text) {
+    if own_file::read(&path).is_ok_and(|there| there.is_some_and(|it| it == text.as_bytes())) {
         return;
     }
-    // One name for all: two who write at once make a memory that is none, and what a kill leaves is written over the next time.
-    let draft = path.with_extension("new");
-    if fs::write(&draft, text).and_then(|()| fs::rename(&draft, &path)).is_err() {
-        let _ = fs::remove_file(&draft);
-    }
+    // Build scripts may write it at the same time: at worst that makes a memory that is none.
+    let _ = own_file::replace(&path, text.as_bytes());
 }
 
 /// Everything besides Cargo itself that its answer depends on.
@@ -196,11 +191,6 @@ fn likely_target(question: &Question, root: &Path) -> Option<PathBuf> {
 
 fn file(target: &Path) -> PathBuf {
     target.join("granular").join(format!("workspace-v{}", format::WORKSPACE))
-}
-
-fn read(path: &Path) -> Option<String> {
-    let size = fs::metadata(path).ok()?.len();
-    (size <= SIZE_LIMIT).then(|| fs::read_to_string(path).ok()).flatten()
 }
 
 fn header() -> String {

@@ -18,7 +18,6 @@ mod failure;
 mod faults;
 mod go_monorepo;
 mod matrix;
-mod model;
 mod output;
 mod parallel;
 mod project;

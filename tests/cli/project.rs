@@ -250,6 +250,10 @@ impl Run {
         self
     }
 
+    pub(crate) fn ended_with(&self, code: i32) -> bool {
+        self.output.status.code() == Some(code)
+    }
+
     pub(crate) fn stdout(&self) -> String {
         self.normalise(&self.output.stdout)
     }

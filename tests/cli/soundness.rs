@@ -250,6 +250,29 @@ fn what_a_killed_build_left_running_does_not_write_into_the_next() {
 }
 
 #[test]
+fn what_a_killed_build_left_running_is_ended_although_its_state_is_gone() {
+    let p = project(&step(
+        "slow",
+        "word=$(cat src); touch started; mkdir -p gen; sleep 0.6; echo $word > gen/x",
+        "inputs = [\"src\"]\noutputs = [\"gen\"]",
+    ));
+    for lost in ["target", "target/granular/records-v1"] {
+        let _ = std::fs::remove_file(p.path("started"));
+        p.write("src", "1\n");
+        let mut killed = p.command("build --force").command.spawn().unwrap();
+        wait_for(&p, "started");
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        p.remove(lost);
+        p.write("src", "2\n");
+        let run = p.granular("build --force").success();
+        assert!(run.stderr().contains("left processes running"), "{lost}: {run}");
+        std::thread::sleep(Duration::from_millis(700));
+        assert_eq!(p.read("gen/x"), "2\n", "{lost}");
+    }
+}
+
+#[test]
 fn what_is_not_declared_does_not_stay_in_the_output_directory() {
     let p = project(
         &[

@@ -34,6 +34,29 @@ pub(super) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     }
 }
 
+/// Opens a regular file that is there for writing behind what it holds. Follows no link and does not wait for the other end of a pipe.
+pub(super) fn open_to_append(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32);
+    }
+    let file = options.open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+    }
+}
+
+/// Removes a file of the store, or a directory in its place; says whether it did.
+pub(super) fn remove(path: &Path) -> bool {
+    let is_dir = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
+    if is_dir { fs::remove_dir_all(path) } else { fs::remove_file(path) }.is_ok()
+}
+
 /// Makes a file for a user of the store, with the modes that the user's files have. Can be read as well.
 pub(super) fn create_new(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).open(path)

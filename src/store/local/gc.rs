@@ -3,9 +3,10 @@
 use super::listing::{Item, Listing};
 use super::{GRACE, LocalStore, file, io_error, parallel, read_result};
 use crate::digest::{Hash, Key};
+use crate::own_file;
 use crate::store::StoreError;
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -124,7 +125,13 @@ impl LocalStore {
         let path = self.dir.join("gc.lock");
         let file = match file::create_private(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                OpenOptions::new().write(true).open(&path)?
+                own_file::clear_the_way(&path)?;
+                match file::open_to_append(&path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        file::create_private(&path)?
+                    }
+                    opened => opened?,
+                }
             }
             made => made?,
         };

@@ -1,12 +1,15 @@
 //! How large a store is: counted exactly, or known roughly from a file that every build which saves adds a line to.
 
-use super::{LocalStore, io_error};
+use super::{LocalStore, file, io_error};
+use crate::own_file;
 use crate::store::StoreError;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 
 /// From this size on the file of lines is written anew as one, in bytes.
 const LINES_SIZE_MAX: usize = 64 * 1024;
+
+/// A larger file of lines is not read, in bytes: nobody has let it grow so far.
+const LINES_SIZE_READ: u64 = 16 * 1024 * 1024;
 
 /// How large a store is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -34,7 +37,7 @@ impl LocalStore {
     /// note costs a count later.
     pub fn note_saved(&self, bytes: u64) {
         // Where there is no file yet, the next question counts everything: a file with these bytes alone would be wrong for ever.
-        if let Ok(mut file) = OpenOptions::new().append(true).open(self.usage_path()) {
+        if let Ok(mut file) = file::open_to_append(&self.usage_path()) {
             let _ = file.write_all(format!("+{bytes}\n").as_bytes());
         }
     }
@@ -48,6 +51,7 @@ impl LocalStore {
     /// Replaces the notes by one number.
     pub(super) fn set_usage(&self, bytes: u64) -> io::Result<()> {
         let mut temporary = self.temporary()?;
+        own_file::clear_the_way(&self.usage_path())?;
         temporary.file.write_all(format!("+{bytes}\n").as_bytes())?;
         temporary.rename(&self.usage_path()).map_err(|(_, error)| error)
     }
@@ -62,7 +66,12 @@ impl LocalStore {
 
     /// The sum of the notes; `None` if there are none or they cannot be read.
     fn noted_usage(&self) -> Option<u64> {
-        let text = fs::read_to_string(self.usage_path()).ok()?;
+        let (file, size) = file::open_regular(&self.usage_path()).ok()?;
+        if size > LINES_SIZE_READ {
+            return None;
+        }
+        let mut text = String::new();
+        file.take(LINES_SIZE_READ).read_to_string(&mut text).ok()?;
         let bytes = sum(&text)?;
         if text.len() > LINES_SIZE_MAX {
             let _ = self.set_usage(bytes);
@@ -85,12 +94,22 @@ fn sum(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::sum;
+    use crate::testing;
+    use proptest::prelude::*;
 
     #[test]
     fn notes_are_summed_and_a_torn_one_makes_all_of_them_unknown() {
         assert_eq!(sum("+1\n+20\n"), Some(21));
         for torn in ["", "\n", "+1", "+1\n+2", "+1\nx\n", "+1\n\n", "-1\n"] {
             assert_eq!(sum(torn), None, "{torn:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_notes_are_unknown_or_numbers(damage in testing::damage(), other in any::<String>()) {
+            sum(&String::from_utf8_lossy(&testing::damaged(b"+12\n+3456\n+789\n", &damage)));
+            sum(&other);
         }
     }
 }

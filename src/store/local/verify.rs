@@ -4,10 +4,10 @@ use super::listing::Item;
 use super::{LocalStore, file, io_error, parallel, read_result};
 use crate::digest::{Digest, Hash, Key};
 use crate::store::StoreError;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What was found.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -64,10 +64,11 @@ impl LocalStore {
         let named = self.read_results(&listing.results, repair, &mut report)?;
         let mut sizes: HashMap<Hash, Option<u64>> =
             listing.blobs.iter().map(|item| (item.hash, Some(item.size))).collect();
+        let sizes_named = sizes_named(&named);
         let findings = parallel::map(
             &listing.blobs,
             parallel::threads(listing.blobs.len(), u64::MAX),
-            |item, buffer| Ok::<_, io::Error>(self.read_blob(item, repair, buffer)),
+            |item, buffer| Ok::<_, io::Error>(self.read_blob(item, &sizes_named, repair, buffer)),
         )?;
         report.blobs = listing.blobs.len();
         report.bytes = listing
@@ -121,19 +122,32 @@ impl LocalStore {
         Ok(named)
     }
 
-    /// What is wrong with a blob. One that has vanished was collected, which is not wrong.
-    fn read_blob(&self, item: &Item, repair: bool, buffer: &mut Vec<u8>) -> Option<Finding> {
+    /// What is wrong with a blob. One that has vanished was collected, which is not wrong. One that has none of the sizes which results
+    /// say it has need not be read for that, however long it is.
+    fn read_blob(
+        &self,
+        item: &Item,
+        sizes_named: &HashMap<Hash, HashSet<u64>>,
+        repair: bool,
+        buffer: &mut Vec<u8>,
+    ) -> Option<Finding> {
         let path = self.blob_path(&item.hash);
-        let how = match file::open(&path)
-            .and_then(|mut blob| file::digest(&mut blob, item.size, buffer))
-        {
-            Ok(digest) if digest.hash == item.hash => return None,
-            Ok(digest) => format!("its {} bytes do not have its hash", digest.size),
+        let is_fit = sizes_named.get(&item.hash).is_none_or(|sizes| sizes.contains(&item.size));
+        let read = match is_fit {
+            true => file::open(&path)
+                .and_then(|mut blob| file::digest(&mut blob, item.size, buffer))
+                .map(Some),
+            false => Ok(None),
+        };
+        let how = match read {
+            Ok(Some(digest)) if digest.hash == item.hash => return None,
+            Ok(Some(digest)) => format!("its {} bytes do not have its hash", digest.size),
+            Ok(None) => format!("no result says that it has {} bytes", item.size),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => format!("it cannot be read: {error}"),
         };
         let what = format!("the blob {}", item.hash);
-        let removed = repair && is_removed(&path);
+        let removed = repair && file::remove(&path);
         Some(Finding { kind: FindingKind::Blob, what, path, how, removed })
     }
 
@@ -167,11 +181,16 @@ impl LocalStore {
 
     fn result_finding(&self, kind: FindingKind, key: &Key, how: String, repair: bool) -> Finding {
         let path = self.result_path(key);
-        let removed = repair && is_removed(&path);
+        let removed = repair && file::remove(&path);
         Finding { kind, what: format!("the result of {key}"), path, how, removed }
     }
 }
 
-fn is_removed(path: &Path) -> bool {
-    fs::remove_file(path).is_ok()
+/// The sizes that results say each blob has: one, if none of them is damaged.
+fn sizes_named(named: &[(Key, Vec<Digest>)]) -> HashMap<Hash, HashSet<u64>> {
+    let mut sizes: HashMap<Hash, HashSet<u64>> = HashMap::new();
+    for digest in named.iter().flat_map(|(_, blobs)| blobs) {
+        sizes.entry(digest.hash).or_default().insert(digest.size);
+    }
+    sizes
 }

@@ -5,10 +5,12 @@
 //! nothing, and no process is left over.
 
 mod crash;
+mod damage;
 mod during;
 mod filesystem;
 mod graph;
 mod keys;
+mod model;
 mod observing;
 mod outputs;
 mod processes;
