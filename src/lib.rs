@@ -1,6 +1,15 @@
 //! Brings declared build steps up to date: what has not changed is left alone, what was built before is restored, the rest is run.
 //!
-//! This is the library behind `cargo granular`: it knows what is right. How it is asked and shown is the program's business
+//! From a build script, with this library as a build dependency and no program to install:
+//!
+//! ```no_run
+//! // build.rs: every step that this package declares in its `Cargo.toml`
+//! granular::build()
+//! ```
+//!
+//! [`step`](fn@step) builds one of them, [`run`] one that is declared in Rust; [`build_script`] says what they do.
+//!
+//! This is also the library behind `cargo granular`: it knows what is right. How it is asked and shown is the program's business
 //! (`cargo-granular/`). The README says what it does for a user; this page says how it is made.
 //!
 //! # Overview
@@ -34,12 +43,13 @@
 //! | layer | modules |
 //! | --- | --- |
 //! | alphabet: plain data and pure functions | [`digest`], [`path`], [`canon`], [`content`], [`error`], [`mistake`], [`format`](mod@format) |
-//! | declarations: from tables to a graph | [`workspace`], [`template`], [`pattern`], [`step`], [`config`], [`action`], [`matrix`], [`graph`], [`select`], [`project`] |
+//! | declarations: from tables to a graph | [`workspace`], [`triple`], [`template`], [`pattern`], [`step`](mod@step), [`config`], [`action`], [`matrix`], [`graph`], [`select`], [`project`] |
 //! | the tree: what is on disk | [`stat`], `own_file`, [`index`], `ignore`, `walk`, [`inputs`] |
-//! | keys: what may change outputs | [`environment`], [`tools`], [`export`], [`fingerprint`], [`reason`] |
+//! | keys: what may change outputs | [`environment`], [`rustup`], [`tools`], [`export`], [`fingerprint`], [`reason`] |
 //! | keeping: what was built before | [`result`], [`store`], [`outputs`], [`state`] |
 //! | doing: running commands | [`execute`], `os` (the few calls that need `unsafe`) |
 //! | deciding: bringing up to date | [`event`], [`build`](mod@build), [`assess`](mod@assess), [`reproduce`](mod@reproduce), [`clean`](mod@clean) |
+//! | entering from Cargo: the only part that prints, to Cargo | [`build_script`] |
 //!
 //! Two narrow seams have real implementations on both sides: a [`store::Store`] (a local directory, memory for tests) and an
 //! [`execute::Executor`] (a child process). Everything else works on the real file system, in tests as well.
@@ -59,7 +69,7 @@
 //!   nor where its outputs changed before they were captured.
 //! - A restore writes only what the action's output patterns own, whatever a result says. A file in the tree that no run of ours made is moved, never deleted.
 //! - A store never fails a build; its trouble is an event. A mistake of the user's and a failed step are values.
-//! - The library never prints, knows no terminal, no network and no async. Only [`digest`] names a hash function.
+//! - The library never prints (but for `build_script`, to Cargo), knows no terminal, no network and no async. Only [`digest`] names a hash function.
 //! - Nothing of a dependency from a registry is ever run: only the tables of workspace members count.
 //!
 //! # Roads not taken
@@ -102,6 +112,7 @@ pub mod project;
 pub mod reason;
 pub mod reproduce;
 pub mod result;
+pub mod rustup;
 pub mod select;
 pub mod stat;
 pub mod state;
@@ -111,6 +122,7 @@ pub mod template;
 #[cfg(test)]
 mod testing;
 pub mod tools;
+pub mod triple;
 mod walk;
 pub mod workspace;
 

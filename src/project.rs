@@ -7,6 +7,7 @@ use crate::graph::{self, Graph};
 use crate::mistake::Mistake;
 use crate::outputs::Roots;
 use crate::step::Step;
+use crate::triple::Triple;
 use crate::workspace::Workspace;
 use std::path::PathBuf;
 
@@ -23,10 +24,10 @@ pub struct Project {
     pub state_dir: PathBuf,
 }
 
-/// Reads the tables of `workspace` and ties the graph. With any mistake nothing may be run.
-pub fn load(workspace: Workspace) -> Result<(Project, Vec<Mistake>)> {
+/// Reads the tables of `workspace` and ties the graph; `triple` is what `{target}` stands for. With any mistake nothing may be run.
+pub fn load(workspace: Workspace, triple: &Triple) -> Result<(Project, Vec<Mistake>)> {
     let state_dir = workspace.state_dir();
-    load_with(workspace, state_dir, None)
+    load_with(workspace, state_dir, None, triple)
 }
 
 /// The same with the state in another place, and with tables besides those of the manifests.
@@ -34,8 +35,9 @@ pub(crate) fn load_with(
     workspace: Workspace,
     state_dir: PathBuf,
     extra: Option<&Extra>,
+    triple: &Triple,
 ) -> Result<(Project, Vec<Mistake>)> {
-    let (config, mut mistakes) = config::load_with(&workspace, extra)?;
+    let (config, mut mistakes) = config::load_with(&workspace, extra, triple)?;
     let (graph, more) = graph::build(&config.steps);
     mistakes.extend(more);
     let mistakes = config::in_order(mistakes, &workspace);
@@ -47,6 +49,11 @@ impl Project {
     pub fn step_of(&self, id: ActionId) -> Option<&Step> {
         let name = &self.graph[id].name.step;
         self.config.steps.iter().find(|step| step.name == *name)
+    }
+
+    /// Whether this is what a build script sees, which leaves the tree alone.
+    pub(crate) fn is_in_build_script(&self) -> bool {
+        self.state_dir != self.workspace.state_dir()
     }
 
     /// The directory that `{out}` of an action stands for.

@@ -1,4 +1,4 @@
-//! Texts with placeholders: `{out}`, `{needs.NAME.out}`, `{matrix.NAME}`. Knows how a shell quotes, but no step.
+//! Texts with placeholders: `{out}`, `{needs.NAME.out}`, `{matrix.NAME}`, `{target.PART}`. Knows how a shell quotes, but no step.
 //!
 //! Any other text in braces stands for itself (`${VAR}`, `{a,b}`, what awk reads), and so does a brace behind a backslash.
 //! What looks like a placeholder and is none is a mistake rather than text, since it would be passed on in silence.
@@ -6,6 +6,7 @@
 pub mod shell;
 
 use crate::canon;
+use crate::triple::PARTS;
 use shell::{Shell, Spot};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -21,6 +22,8 @@ pub enum Piece {
     NeedOut(String),
     /// `{matrix.NAME}`: a value of the matrix. Gone once a step is expanded to actions.
     Matrix(String),
+    /// `{target}` and `{target.PART}`: what is built for, or a part of that. Gone once a table is read.
+    Target(String),
 }
 
 /// A text with placeholders. Neighbouring pieces of text are joined, and none is empty.
@@ -153,6 +156,8 @@ impl Piece {
             Self::Out => "{out}".to_owned(),
             Self::NeedOut(name) => format!("{{needs.{name}.out}}"),
             Self::Matrix(name) => format!("{{matrix.{name}}}"),
+            Self::Target(part) if part.is_empty() => "{target}".to_owned(),
+            Self::Target(part) => format!("{{target.{part}}}"),
         }
     }
 }
@@ -190,6 +195,11 @@ fn push_canonical(text: &mut String, piece: &Piece) {
         Piece::Matrix(name) => {
             text.push_str("{matrix.");
             push_name(text, name);
+            text.push('}');
+        }
+        Piece::Target(part) => {
+            text.push_str("{target.");
+            push_name(text, part);
             text.push('}');
         }
     }
@@ -260,6 +270,7 @@ fn read_brace(before: &str, brace: &str) -> Brace {
     let dollar = before.ends_with('$');
     match placeholder(inside) {
         Some(Piece::Out) if dollar => Brace::Literal,
+        Some(Piece::Target(part)) if dollar && part.is_empty() => Brace::Literal,
         Some(piece) if dollar => {
             overdressed(1, length, &piece, "a placeholder is written without `$`")
         }
@@ -283,6 +294,12 @@ fn placeholder(inside: &str) -> Option<Piece> {
     if inside == "out" {
         return Some(Piece::Out);
     }
+    if inside == "target" {
+        return Some(Piece::Target(String::new()));
+    }
+    if let Some(part) = inside.strip_prefix("target.") {
+        return PARTS.contains(&part).then(|| Piece::Target(part.to_owned()));
+    }
     if let Some(name) = inside.strip_prefix("matrix.") {
         return is_variable_name(name).then(|| Piece::Matrix(name.to_owned()));
     }
@@ -305,7 +322,7 @@ fn is_need_name(name: &str) -> bool {
 /// Reads a closed brace that is no placeholder.
 fn read_odd(brace: &str, inside: &str) -> Brace {
     let trimmed = inside.trim();
-    let is_dotted = trimmed.starts_with("matrix.") || trimmed.starts_with("needs.");
+    let is_dotted = ["matrix.", "needs.", "target."].iter().any(|front| trimmed.starts_with(front));
     if trimmed.contains(char::is_whitespace) && !is_dotted {
         return Brace::Literal;
     }
@@ -315,6 +332,7 @@ fn read_odd(brace: &str, inside: &str) -> Brace {
     let looks_like_one = match word.as_str() {
         "out" => rest.is_empty() || rest.starts_with(['.', '/']),
         "matrix" | "needs" => rest.is_empty() || rest.starts_with(['.', '[']),
+        "target" => rest.starts_with('.'),
         "need" => rest.starts_with('.'),
         _ => false,
     };
@@ -342,6 +360,10 @@ fn guess(word: &str, rest: &str) -> Option<String> {
                 "the name of a variable is made of letters, digits, `-` and `_`".to_owned(),
             );
         }
+        "target" => {
+            let parts: Vec<_> = PARTS.iter().map(|part| format!("`{{target.{part}}}`")).collect();
+            return Some(format!("there is `{{target}}`, {}", parts.join(", ")));
+        }
         _ => {
             let name = name.strip_suffix("out").unwrap_or(&name).trim_end_matches('.').to_owned();
             match is_need_name(&name) {
@@ -361,6 +383,7 @@ fn overdressed(front: usize, length: usize, piece: &Piece, sentence: &str) -> Br
 
 fn read_unclosed(brace: &str) -> Brace {
     let looks_like_one = brace.starts_with("{matrix.")
+        || brace.starts_with("{target.")
         || brace.starts_with("{needs.")
         || brace == "{out"
         || brace.starts_with("{out/");

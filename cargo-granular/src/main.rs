@@ -13,7 +13,6 @@ mod draw;
 mod exit;
 mod quantity;
 mod report;
-mod rustup;
 mod session;
 mod shell;
 mod trouble;

@@ -2,12 +2,13 @@
 
 use crate::ask_cargo::{self, Found};
 use crate::cli::{Common, Jobs};
-use crate::rustup;
 use crate::shell::{Shell, Verbosity};
 use crate::trouble::{Result, Trouble};
 use granular::build;
 use granular::config::Settings;
 use granular::project::{self, Project};
+use granular::rustup;
+use granular::triple::Triple;
 use granular::workspace::ask::Question;
 use granular::workspace::{self, Known};
 use std::collections::BTreeMap;
@@ -61,12 +62,17 @@ impl Session {
     /// Asks Cargo, and reads what the tables say.
     pub(crate) fn open(&self) -> Result<Opened> {
         let Found { question, known, current } = ask_cargo::ask(self)?;
-        let (project, mut mistakes) = project::load(known.workspace.clone())?;
+        let (project, mut mistakes) = project::load(known.workspace.clone(), &self.triple())?;
         if !mistakes.is_empty() {
             mistakes.extend(build::mistakes_of_files(&project, &mistakes));
             return Err(Trouble::Mistakes(mistakes));
         }
         Ok(Opened { project, current, question, known })
+    }
+
+    /// What `{target}` stands for.
+    fn triple(&self) -> Triple {
+        self.variable("CARGO_BUILD_TARGET").map_or_else(Triple::default, Triple::new)
     }
 
     /// The settings of the workspace, for commands that make sense without one.

@@ -7,7 +7,7 @@ use granular::event::{Difference, Failure, Skip};
 use granular::execute::Ending;
 use granular::reason::DirtyReason;
 use granular::step::Run;
-use granular::template::{Piece, Template};
+use granular::template::Template;
 use std::time::Duration;
 
 /// A line in Cargo's manner: the word right-aligned in 12 columns and in bold.
@@ -234,13 +234,7 @@ fn quoted(word: &str) -> String {
 
 /// A template with its placeholders as they are written in the manifest.
 pub(crate) fn template(template: &Template) -> String {
-    let piece = |piece: &Piece| match piece {
-        Piece::Text(text) => text.clone(),
-        Piece::Out => "{out}".to_owned(),
-        Piece::NeedOut(need) => format!("{{needs.{need}.out}}"),
-        Piece::Matrix(name) => format!("{{matrix.{name}}}"),
-    };
-    template.0.iter().map(piece).collect()
+    template.source()
 }
 
 /// The name of `names` that `name` was most likely meant to be, if any is near.
@@ -269,6 +263,7 @@ fn width(rows: &[Vec<String>], column: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use granular::template::Piece;
     use proptest::prelude::*;
 
     #[test]

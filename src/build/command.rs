@@ -66,6 +66,11 @@ pub(crate) fn setting(ground: &Ground<'_>, id: ActionId) -> Result<Setting, Fail
     let unnamed = seen.iter().filter(|name| !names.contains(name));
     tools.extend(unnamed.filter_map(|name| identify(name).ok()));
     env.insert(HELD.into(), held(ground));
+    if ground.project.is_in_build_script() {
+        // The Cargo outside holds its own until the build script is done.
+        let own = ground.project.state_dir.join("cargo-target");
+        env.entry("CARGO_TARGET_DIR".into()).or_insert_with(|| own.into());
+    }
     env.insert(STATE.into(), ground.project.state_dir.clone().into());
     env.extend(
         out_dirs(ground.project, id).into_iter().map(|(name, dir)| (name.into(), dir.into())),
@@ -199,7 +204,7 @@ fn stands_for(project: &Project, id: ActionId, piece: &Piece) -> String {
     match piece {
         Piece::Out => project.out_dir(id).to_string_lossy().into_owned(),
         Piece::NeedOut(name) => need_out_dir(project, id, name).to_string_lossy().into_owned(),
-        Piece::Text(text) | Piece::Matrix(text) => text.clone(),
+        Piece::Text(text) | Piece::Matrix(text) | Piece::Target(text) => text.clone(),
     }
 }
 

@@ -135,8 +135,7 @@ pub(crate) fn hold(
     refuse_inside(state, edges.env)?;
     let mut waiting = |process| report(Event::Waiting { process });
     // A build script leaves the tree alone, and several of one workspace may run at once.
-    let root =
-        (project.state_dir == project.workspace.state_dir()).then_some(&*project.workspace.root);
+    let root = (!project.is_in_build_script()).then_some(&*project.workspace.root);
     lock::take(root, state, edges.stop, &mut waiting)
 }
 

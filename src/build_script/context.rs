@@ -1,5 +1,7 @@
 //! What Cargo tells a build script, and the environment as it was before Cargo put that in. Pure.
 
+use crate::rustup;
+use crate::triple::Triple;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,8 @@ pub(crate) struct Context {
     pub(crate) out_dir: PathBuf,
     /// The Cargo that runs it.
     pub(crate) cargo: OsString,
+    /// What the package is built for.
+    pub(crate) triple: Triple,
     /// The environment that steps are made of; see [`steps_own`].
     pub(crate) env: BTreeMap<OsString, OsString>,
 }
@@ -58,6 +62,7 @@ impl Context {
             manifest_dir: get("CARGO_MANIFEST_DIR")?.into(),
             out_dir: get("OUT_DIR")?.into(),
             cargo: get("CARGO")?,
+            triple: Triple::new(get("TARGET")?.into_string().map_err(|_| "TARGET")?),
             env: steps_own(env),
         })
     }
@@ -70,7 +75,8 @@ impl Context {
 
 /// The environment without what Cargo has put in for the build script: so that a step sees, and its key says, the same whether it is
 /// started from here or from the command line.
-fn steps_own(mut env: BTreeMap<OsString, OsString>) -> BTreeMap<OsString, OsString> {
+fn steps_own(env: BTreeMap<OsString, OsString>) -> BTreeMap<OsString, OsString> {
+    let mut env = rustup::undone(env);
     without_cargos_libraries(&mut env);
     env.retain(|name, _| {
         let Some(name) = name.to_str() else { return true };

@@ -1,5 +1,5 @@
 //! The steps of a package from its build script: the same steps, with the same keys and the same store, as from the command line.
-//! Knows no terminal; [`directives`] is what it says to Cargo.
+//! Knows no terminal; `directives` is what it says to Cargo.
 //!
 //! `{out}` of every step lies below `OUT_DIR`, and nothing is written elsewhere but to the store, to what Cargo said of
 //! the workspace, and to where build scripts that share a step wait for each other (`<target>/granular/`, where that can be written).
@@ -8,6 +8,7 @@
 mod context;
 mod declare;
 mod directives;
+mod guard;
 mod rerun;
 
 use crate::action::ActionId;
@@ -31,6 +32,7 @@ use crate::store::place;
 use crate::workspace::{self, ask};
 use context::Context;
 use declare::Table;
+use guard::Guard;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -315,7 +317,7 @@ fn open(
     });
     let workspace = known.workspace.clone();
     let (project, mut mistakes) =
-        project::load_with(workspace, context.state_dir(), extra.as_ref())?;
+        project::load_with(workspace, context.state_dir(), extra.as_ref(), &context.triple)?;
     if !mistakes.is_empty() {
         mistakes.extend(engine::mistakes_of_files(&project, &mistakes));
         return Err(told(&mistakes, &project));
@@ -403,7 +405,7 @@ fn engine(
         .map_err(|error| Error::new(format!("cannot listen to signals: {error}")))?;
     let edges = Edges {
         store: store.as_ref().map(|store| store as &dyn Store),
-        executor: &executor,
+        executor: &Guard(&executor),
         jobserver,
         env: &context.env,
         stop: &stop,

@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::mistake::{Mistake, Place};
 use crate::path::RelPath;
 use crate::step::{Step, StepName};
+use crate::triple::Triple;
 use crate::workspace::Workspace;
 use document::Section;
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,6 +64,8 @@ struct Declared {
     steps: BTreeSet<StepName>,
     /// The names of all packages of the workspace.
     packages: BTreeSet<String>,
+    /// What is built for.
+    triple: Triple,
 }
 
 /// What can only be judged when all steps are known.
@@ -79,13 +82,14 @@ struct Later {
 ///
 /// Where the workspace asks for a newer program, this is the only mistake: an older one cannot judge what came later.
 pub fn load(workspace: &Workspace) -> Result<(Config, Vec<Mistake>)> {
-    load_with(workspace, None)
+    load_with(workspace, None, &Triple::default())
 }
 
-/// The same with tables besides those of the manifests.
+/// The same with tables besides those of the manifests, and for what is built for.
 pub(crate) fn load_with(
     workspace: &Workspace,
     extra: Option<&Extra>,
+    triple: &Triple,
 ) -> Result<(Config, Vec<Mistake>)> {
     let (mut manifests, mut mistakes) = document::read_all(workspace)?;
     match extra.map(|extra| document::of_extra(workspace, extra)) {
@@ -101,7 +105,8 @@ pub(crate) fn load_with(
         return Ok((Config::default(), vec![mistake]));
     }
     sections.sort_by_key(|section| section.package);
-    let mut reading = Reading::new(workspace, declared(workspace, &sections));
+    let declared = Declared { triple: triple.clone(), ..declared(workspace, &sections) };
+    let mut reading = Reading::new(workspace, declared);
     for section in &sections {
         reading.section(section);
     }

@@ -7,6 +7,7 @@ use super::value::Notes;
 use crate::step::{Spanned, StepName};
 use crate::template::shell::{self, Shell, Spot};
 use crate::template::{self, Piece, Template};
+use crate::triple::Triple;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -34,6 +35,8 @@ pub(super) struct Scope<'a> {
     pub(super) matrix: Option<&'a BTreeMap<String, Vec<String>>>,
     /// Its needs.
     pub(super) needs: &'a Needs,
+    /// What is built for.
+    pub(super) triple: &'a Triple,
 }
 
 /// Reads `text`, the value of `key`, as a template; `None` if there is a mistake in it.
@@ -61,8 +64,11 @@ pub(super) fn read(
         if let Piece::Text(_) = piece {
             template.push(piece);
         } else if is_allowed(notes, scope, key, usage, &piece, place, &span) {
-            template.extend(resolve(notes, later, scope, piece, &span));
-            spans.push(span);
+            let resolved = resolve(notes, later, scope, piece, &span);
+            if !matches!(resolved, Some(Piece::Text(_))) {
+                spans.push(span);
+            }
+            template.extend(resolved);
         }
     }
     let template = Template::from_iter(template);
@@ -103,7 +109,8 @@ fn is_allowed(
     span: &Range<usize>,
 ) -> bool {
     let help = match (usage, piece) {
-        (Use::Word | Use::Line, _) | (Use::Input | Use::Output, Piece::Matrix(_)) => return true,
+        (Use::Word | Use::Line, _)
+        | (Use::Input | Use::Output, Piece::Matrix(_) | Piece::Target(_)) => return true,
         (Use::Output, Piece::Out) if place == 0 => return true,
         (Use::Output, Piece::Out) => "`{out}` stands at the front of an output",
         (Use::Output, _) => "a step only leaves what lies in its own `{out}` or in the tree",
@@ -131,6 +138,8 @@ fn resolve(
             let name = need_name(notes, later, scope, name, span)?;
             Some(Piece::NeedOut(name))
         }
+        // No part of a triple has to be quoted anywhere.
+        Piece::Target(part) => Some(Piece::Text(scope.triple.part(part))),
         _ => Some(piece),
     }
 }

@@ -13,6 +13,7 @@ use crate::mistake::Mistake;
 use crate::path::RelPath;
 use crate::step::{Run, Spanned, Step, StepName};
 use crate::template::{Piece, Template};
+use crate::triple::Triple;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
@@ -97,7 +98,8 @@ pub(super) fn read<'a>(
         .get("needs")
         .map(|entry| needs::read(notes, declared, section, &name, &entry))
         .unwrap_or_default();
-    let scope = Scope { step: &name, matrix: matrix.as_ref(), needs: &needs };
+    let scope =
+        Scope { step: &name, matrix: matrix.as_ref(), needs: &needs, triple: &declared.triple };
     let run = fields.run(notes, later, &scope);
     let inputs =
         fields.get("inputs").map(|entry| fields.patterns(notes, later, &scope, Use::Input, &entry));
@@ -625,7 +627,8 @@ impl<'a> Fields<'a> {
     /// Notes placeholders where there can be none.
     fn check_plain(&self, notes: &mut Notes<'_>, key: &str, text: &Spanned<&str>) -> bool {
         let nothing = Needs::default();
-        let scope = Scope { step: &self.name, matrix: None, needs: &nothing };
+        let triple = Triple::default();
+        let scope = Scope { step: &self.name, matrix: None, needs: &nothing, triple: &triple };
         placeholder::read(notes, &mut Later::default(), &scope, key, Use::Nothing, text).is_some()
     }
 }

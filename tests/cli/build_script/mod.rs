@@ -45,7 +45,8 @@ pub(crate) fn step(name: &str, script: &str, more: &str) -> String {
 /// Cargo in the workspace, with what a test's `cargo granular` sees: the same cache, home and log.
 pub(crate) fn cargo(p: &Project, arguments: &str) -> Invocation {
     let mut invocation = p.command("");
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    // The one in `PATH`, as a user starts it: it may be rustup's, which changes the environment.
+    let mut command = Command::new("cargo");
     command.args(arguments.split_whitespace()).arg("--offline").env_clear();
     command.envs(invocation.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.current_dir(p.root()).env("CARGO_TERM_COLOR", "never");

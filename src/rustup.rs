@@ -1,9 +1,9 @@
-//! What rustup puts into the environment on the way from `cargo granular` to this program, and takes it out again, so that a step sees
+//! What rustup puts into the environment on the way from Cargo to whom Cargo starts, and takes it out again, so that a step sees
 //! and a key says the same whether Cargo started us or the user did. Pure.
 
-use crate::session::{path, variable};
+use crate::store::place::path;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 /// Where the system's loader looks for libraries; rustup puts those of the toolchain in front.
@@ -11,7 +11,7 @@ const LOADER_PATH: &str =
     if cfg!(target_os = "macos") { "DYLD_FALLBACK_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
 
 /// The environment as the user has it.
-pub(crate) fn undone(mut env: BTreeMap<OsString, OsString>) -> BTreeMap<OsString, OsString> {
+pub fn undone(mut env: BTreeMap<OsString, OsString>) -> BTreeMap<OsString, OsString> {
     if let Some(libraries) = libraries(&env) {
         take_out(&mut env, &libraries);
     }
@@ -27,6 +27,10 @@ pub(crate) fn undone(mut env: BTreeMap<OsString, OsString>) -> BTreeMap<OsString
 fn libraries(env: &BTreeMap<OsString, OsString>) -> Option<PathBuf> {
     variable(env, "RUSTUP_TOOLCHAIN")?;
     Some(path(env, "CARGO")?.parent()?.parent()?.join("lib"))
+}
+
+fn variable<'a>(env: &'a BTreeMap<OsString, OsString>, name: &str) -> Option<&'a str> {
+    env.get(OsStr::new(name)).and_then(|value| value.to_str()).filter(|value| !value.is_empty())
 }
 
 fn take_out(env: &mut BTreeMap<OsString, OsString>, directory: &Path) {
