@@ -974,7 +974,7 @@ dir = "../x"
     // A directory that is not there.
     assert_snapshot!(mistakes_of_step(r#"run = ["go"]
 outputs = []
-dir = "/web"
+dir = "/services"
 "#), @r#"
     `dir` in step `#api` does not exist
       --> Cargo.toml:5:7 [\"/services\"]: there is no directory `services` in the workspace

@@ -72,8 +72,9 @@ const PIP_TRACK: Variables = &[
     "PIP_TARGET",
 ];
 
-const RUST_PASS: Variables = &["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_DIST_SERVER", "RUSTUP_UPDATE_ROOT"];
-const RUST_TRACK: Variables = &["RUSTUP_TOOLCHAIN", "RUSTC_BOOTSTRAP", "SOURCE_DATE_EPOCH"];
+/// The toolchain shows in what its programs say of their version, and rustup sets the variable itself wherever one Cargo starts another.
+const RUST_PASS: Variables = &["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_DIST_SERVER", "RUSTUP_UPDATE_ROOT", "RUSTUP_TOOLCHAIN"];
+const RUST_TRACK: Variables = &["RUSTC_BOOTSTRAP", "SOURCE_DATE_EPOCH"];
 
 const JAVA_TRACK: Variables =
     &["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "JDK_JAVAC_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH", "SOURCE_DATE_EPOCH"];
