@@ -76,7 +76,7 @@ pub fn assess(
         state: &state,
         index: &Index::open(&state.index()),
         records: &Records::open(&state.records()),
-        tools: &Tools::default(),
+        tools: &Tools::open(&State::new(project.workspace.state_dir()).tools()),
         hidden: &hidden,
         forced: if force { wanted } else { &[] },
     };

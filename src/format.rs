@@ -20,5 +20,8 @@ pub const RECORDS: u32 = 1;
 /// The history of a checkout's runs.
 pub const HISTORY: u32 = 1;
 
+/// What tools said of their version.
+pub const TOOLS: u32 = 1;
+
 /// What Cargo said of a workspace.
 pub const WORKSPACE: u32 = 1;

@@ -173,6 +173,9 @@ pub(crate) fn build_held(
     let index = Index::open(&state.index());
     let records = Records::open(&state.records());
     end_remains(project, &records, state, report);
+    // What tools say does not depend on who asks, so that all entries to this workspace share it.
+    let remembered = State::new(project.workspace.state_dir()).tools();
+    let tools = Tools::open(&remembered);
     let ground = Ground {
         project,
         store: edges.store,
@@ -180,7 +183,7 @@ pub(crate) fn build_held(
         state,
         index: &index,
         records: &records,
-        tools: &Tools::default(),
+        tools: &tools,
         hidden: &hidden,
         forced: if options.force { wanted } else { &[] },
     };
@@ -188,6 +191,7 @@ pub(crate) fn build_held(
     if let Err(error) = index.save(&state.index()) {
         report(Event::Warning { message: error.to_string() });
     }
+    tools.save(&remembered);
     summary.duration = began.elapsed();
     Ok(summary)
 }

@@ -10,6 +10,7 @@
 //! | `fingerprints/NAME` | the text that an action was last brought up to date from | when it runs or is restored |
 //! | `index-v1` | the stat index | anew, by rename, when it changed |
 //! | `workspace-v1` | what Cargo said of the workspace | anew, by rename, when Cargo was asked |
+//! | `tools-v1` | what tools said of their version | anew, by rename, when one was asked |
 //! | `logs/NAME.log` | what an action last printed | while it runs |
 //! | `history-v1` | one line for each action that was not fresh | behind the others, at the end of a build |
 //! | `out/PACKAGE/STEP` | `{out}` | by the steps |
@@ -86,6 +87,11 @@ impl State {
     /// The history.
     pub fn history(&self) -> PathBuf {
         self.dir.join(format!("history-v{}", format::HISTORY))
+    }
+
+    /// What tools said of their version.
+    pub(crate) fn tools(&self) -> PathBuf {
+        self.dir.join(format!("tools-v{}", format::TOOLS))
     }
 
     /// Where builds take turns.

@@ -1,5 +1,7 @@
 //! What is known of tools, as rows of data, and who a tool is: its bytes, and what it says of its version.
 
+mod beside;
+mod memory;
 #[rustfmt::skip] // in rows, what belongs together stands together
 mod rows;
 mod shell;
@@ -10,12 +12,13 @@ use crate::execute::Ending;
 use crate::execute::child::{Answer, ask};
 use crate::index::Index;
 use crate::stat::Stat;
+use memory::Memory;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Names of variables that belong together.
 pub type Variables = &'static [&'static str];
@@ -34,6 +37,23 @@ pub struct KnownTool {
     pub track: &'static [Variables],
     /// Whether it takes part in a jobserver.
     pub jobserver: bool,
+    /// What its answer depends on besides its executable and its variables; `None` where that is not known, and it is asked in each build.
+    pub beside: Option<&'static [Beside]>,
+}
+
+/// A file, or several, that the answer of a tool depends on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Beside {
+    /// Relative to the directory of its executable, links followed.
+    Own(&'static str),
+    /// The same for a tool that is a script, and of which this file says the version.
+    Package(&'static str),
+    /// Of that name in the directory that it is asked in and in each above it.
+    Upward(&'static str),
+    /// Below the user's directory for configuration.
+    Config(&'static str),
+    /// The toolchains of rustup, and which one it takes.
+    Rustup,
 }
 
 /// Who a tool is.
@@ -70,10 +90,11 @@ pub fn in_shell_line(line: &str) -> Vec<&'static str> {
     shell::commands(line)
 }
 
-/// Finds and identifies tools; remembers within one build who was asked already.
+/// Finds and identifies tools; remembers who was asked already, in this build or an earlier one.
 #[derive(Debug, Default)]
 pub struct Tools {
     versions: Mutex<BTreeMap<Question, Arc<OnceLock<String>>>>,
+    memory: Mutex<Memory>,
 }
 
 /// Everything that the answer of a tool depends on.
@@ -86,6 +107,16 @@ struct Question {
 }
 
 impl Tools {
+    /// With what is remembered in the file at `path`.
+    pub fn open(path: &Path) -> Self {
+        Self { memory: Mutex::new(Memory::open(path)), ..Self::default() }
+    }
+
+    /// Writes what is new into the file at `path`.
+    pub fn save(&self, path: &Path) {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).save(path);
+    }
+
     /// Who `name` is for a command run in `dir` with `env`. A name with a `/` is relative to `dir`, others are looked up in `env`'s PATH.
     /// An error where there is no such program, naming it and where it was looked for.
     pub fn identify(
@@ -121,14 +152,33 @@ impl Tools {
             env: relevant(row, env),
         };
         let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = Arc::clone(versions.entry(question).or_default());
+        let version = Arc::clone(versions.entry(question.clone()).or_default());
         drop(versions);
         // Who comes second while the tool is being asked waits for the answer.
-        let ask = || {
-            let answer = ask(path, row.version, dir, env, PATIENCE, MOST);
-            without_places(text_of(answer), &places(path, dir, env))
-        };
-        version.get_or_init(ask).clone()
+        version.get_or_init(|| self.remembered_or_asked(row, &question, env)).clone()
+    }
+
+    fn remembered_or_asked(
+        &self,
+        row: &KnownTool,
+        question: &Question,
+        env: &BTreeMap<OsString, OsString>,
+    ) -> String {
+        let memory = || self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = SystemTime::now();
+        let key = beside::key(row, question, env);
+        if let Some(answer) = key.as_ref().and_then(|key| memory().get(&key.hash)) {
+            return answer;
+        }
+        let Question { path, dir, .. } = question;
+        let answer = ask(path, row.version, dir, env, PATIENCE, MOST);
+        let is_sound = answer.as_ref().is_ok_and(|answer| answer.ending == Ending::Exited(0));
+        let text = without_places(text_of(answer), &places(path, dir, env));
+        // What a tool could not say it may say the next time.
+        if let Some(key) = key.filter(|key| is_sound && key.is_settled(before)) {
+            memory().file(&key.hash, &text);
+        }
+        text
     }
 }
 

@@ -5,7 +5,7 @@
 //! declares it. A version is asked for in the cheapest way that tells releases apart and that names neither a time nor,
 //! if possible, a place.
 
-use super::{KnownTool, Variables};
+use super::{Beside, KnownTool, Variables};
 
 /// The row and the name of it that `name` is.
 pub(super) fn named(name: &str) -> Option<(&'static KnownTool, &'static str)> {
@@ -80,7 +80,13 @@ const JAVA_TRACK: Variables =
     &["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "JDK_JAVAC_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH", "SOURCE_DATE_EPOCH"];
 
 /// What nothing more is known of than how to ask for its version.
-const PLAIN: KnownTool = KnownTool { names: &[], version: &["--version"], pass: &[], track: &[], jobserver: false };
+const PLAIN: KnownTool =
+    KnownTool { names: &[], version: &["--version"], pass: &[], track: &[], jobserver: false, beside: None };
+
+/// What a program that is one file depends on: nothing else.
+const ALONE: Option<&[Beside]> = Some(&[]);
+
+const RUSTUP: Option<&[Beside]> = Some(&[Beside::Rustup]);
 
 const ROWS: &[KnownTool] = &[
     KnownTool {
@@ -106,13 +112,19 @@ const ROWS: &[KnownTool] = &[
             "PKG_CONFIG", "PKG_CONFIG_PATH", "PKG_CONFIG_LIBDIR", "PKG_CONFIG_SYSROOT_DIR",
         ]],
         jobserver: false,
+        // Modules and workspaces name the toolchain that they want.
+        beside: Some(&[
+            Beside::Own("../VERSION"), Beside::Own("../go.env"), Beside::Upward("go.work"), Beside::Upward("go.mod"),
+            Beside::Config("go/env"),
+        ]),
     },
     // It cannot say its version, and is one file.
     KnownTool { names: &["gofmt"], version: &[], ..PLAIN },
-    KnownTool { names: &["protoc"], ..PLAIN },
+    KnownTool { names: &["protoc"], beside: ALONE, ..PLAIN },
     KnownTool {
         names: &["buf"],
         pass: &[NETWORK, GIT, HOMES, &["BUF_CACHE_DIR", "BUF_CONFIG_DIR", "BUF_TOKEN", "BUF_USER"]],
+        beside: ALONE,
         ..PLAIN
     },
     KnownTool {
@@ -120,6 +132,7 @@ const ROWS: &[KnownTool] = &[
         version: &["-VV"],
         pass: &[NETWORK, HOMES, MANAGERS, PYTHON_PASS],
         track: &[PYTHON_TRACK],
+        beside: ALONE,
         ..PLAIN
     },
     KnownTool {
@@ -140,18 +153,21 @@ const ROWS: &[KnownTool] = &[
             "UV_RESOLUTION", "UV_PRERELEASE", "UV_EXCLUDE_NEWER", "UV_CONSTRAINT", "UV_OVERRIDE", "UV_NO_DEV", "UV_NO_SYNC",
             "UV_COMPILE_BYTECODE", "UV_SYSTEM_PYTHON", "UV_NO_BINARY", "UV_NO_BUILD",
         ]],
+        beside: ALONE,
         ..PLAIN
     },
     KnownTool {
         names: &["node"],
         pass: &[NETWORK, HOMES, MANAGERS, NODE_PASS],
         track: &[NODE_TRACK],
+        beside: ALONE,
         ..PLAIN
     },
     KnownTool {
         names: &["npm", "npx"],
         pass: &[NETWORK, GIT, HOMES, MANAGERS, NODE_PASS, NPM_PASS],
         track: &[NODE_TRACK, NPM_TRACK],
+        beside: Some(&[Beside::Package("../package.json")]),
         ..PLAIN
     },
     KnownTool {
@@ -174,6 +190,7 @@ const ROWS: &[KnownTool] = &[
         version: &["--revision"],
         pass: &[NETWORK, GIT, HOMES, MANAGERS, NPM_PASS, &["BUN_INSTALL", "BUN_INSTALL_CACHE_DIR", "BUN_TMPDIR", "NODE_EXTRA_CA_CERTS"]],
         track: &[NODE_TRACK, NPM_TRACK, &["BUN_OPTIONS", "BUN_CONFIG_VERBOSE_FETCH", "BUN_RUNTIME_TRANSPILER_CACHE_PATH"]],
+        beside: ALONE,
         ..PLAIN
     },
     KnownTool {
@@ -183,6 +200,7 @@ const ROWS: &[KnownTool] = &[
             "DENO_NO_UPDATE_CHECK", "DENO_NO_PROMPT", "DENO_JOBS",
         ]],
         track: &[NODE_TRACK, &["DENO_V8_FLAGS", "DENO_CONDITIONS", "DENO_COMPAT"]],
+        beside: ALONE,
         ..PLAIN
     },
     KnownTool {
@@ -211,6 +229,7 @@ const ROWS: &[KnownTool] = &[
             "CARGO_PROFILE_RELEASE_OPT_LEVEL", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "CARGO_PROFILE_RELEASE_STRIP",
         ]],
         jobserver: true,
+        beside: RUSTUP,
         ..PLAIN
     },
     KnownTool {
@@ -218,18 +237,21 @@ const ROWS: &[KnownTool] = &[
         version: &["-vV"],
         pass: &[NETWORK, HOMES, MANAGERS, RUST_PASS],
         track: &[RUST_TRACK, COMPILING],
+        beside: RUSTUP,
         ..PLAIN
     },
     KnownTool {
         names: &["rustfmt"],
         pass: &[NETWORK, HOMES, MANAGERS, RUST_PASS],
         track: &[RUST_TRACK],
+        beside: RUSTUP,
         ..PLAIN
     },
     KnownTool {
         names: &["gcc", "cc", "clang", "g++", "c++", "clang++"],
         pass: &[COMPILER_CACHES, HOMES],
         track: &[COMPILING],
+        beside: ALONE,
         ..PLAIN
     },
     KnownTool {
@@ -237,6 +259,7 @@ const ROWS: &[KnownTool] = &[
         pass: &[COMPILER_CACHES],
         track: &[COMPILERS, COMPILING, &["GNUMAKEFLAGS", "MAKEFILES", "DESTDIR", "PREFIX"]],
         jobserver: true,
+        beside: ALONE,
         ..PLAIN
     },
     KnownTool {
@@ -244,6 +267,7 @@ const ROWS: &[KnownTool] = &[
         pass: &[COMPILER_CACHES, &["NINJA_STATUS"]],
         track: &[COMPILERS, COMPILING],
         jobserver: true,
+        beside: ALONE,
         ..PLAIN
     },
     KnownTool {
@@ -256,6 +280,7 @@ const ROWS: &[KnownTool] = &[
             "CMAKE_EXPORT_COMPILE_COMMANDS", "CUDACXX", "CUDAFLAGS", "DESTDIR",
         ]],
         jobserver: true,
+        beside: ALONE,
         ..PLAIN
     },
     KnownTool {
@@ -311,11 +336,13 @@ const ROWS: &[KnownTool] = &[
             "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE",
             "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "GIT_COMMITTER_DATE",
         ]],
+        beside: ALONE,
         ..PLAIN
     },
     KnownTool {
         names: &["tar"],
         track: &[&["TAR_OPTIONS", "GZIP", "BZIP2", "XZ_OPT", "XZ_DEFAULTS", "ZSTD_CLEVEL", "SOURCE_DATE_EPOCH"]],
+        beside: ALONE,
         ..PLAIN
     },
 ];
