@@ -910,7 +910,7 @@ fn trouble_with_the_place_to_restore_to_is_none_of_the_store() {
 fn sets_of_found_files_are_verified_counted_and_collected_with_the_results_of_their_time() {
     let scratch = Scratch::new();
     let store = LocalStore::open(&scratch.0.join("cache"));
-    save(&store, &scratch, "old", &[1; 4000]);
+    let blob = save(&store, &scratch, "old", &[1; 4000]).hash.to_string();
     save(&store, &scratch, "new", &[2; 4000]);
     for name in ["old", "new"] {
         store.save_found(&key(name), &found(name)).unwrap();
@@ -922,6 +922,7 @@ fn sets_of_found_files_are_verified_counted_and_collected_with_the_results_of_th
     let day = Duration::from_secs(24 * 60 * 60);
     set_age(&path("results", "old"), day);
     set_age(&path("found", "old"), day);
+    set_age(&scratch.0.join("cache/v1/blobs").join(&blob[..2]).join(&blob), day);
     let report = store.gc(GcLimit::default(), true).unwrap().unwrap();
     let size = fs::metadata(path("found", "old")).unwrap().len();
     assert!(size > 0 && report.bytes_before > 8000 + 2 * size);
