@@ -29,11 +29,13 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 /// What the workers of one build share about what is found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Findings {
+    began: Instant,
     /// What was seen while nothing had been written yet.
     seen: Seen,
     /// The actions that find Go packages: those that ask the same are answered by one call.
@@ -82,6 +84,9 @@ impl Discovered {
 /// How often Go is asked while the files that it looks at keep changing.
 const TRIES: usize = 5;
 
+/// What was written this long ago shows any later change in its times, where times have parts of a second.
+const SETTLED: Duration = Duration::from_millis(25);
+
 /// The largest dependency file that is read, in bytes.
 const DEPFILE_MOST: u64 = 64 << 20;
 
@@ -89,7 +94,19 @@ impl Findings {
     /// For the actions that are planned.
     pub(crate) fn new(project: &Project, planned: &[ActionId]) -> Self {
         let askers = planned.iter().copied().filter(|id| project.graph[*id].discover.is_some());
-        Self { askers: askers.collect(), ..Self::default() }
+        Self {
+            began: Instant::now(),
+            seen: Seen::default(),
+            askers: askers.collect(),
+            said: Mutex::default(),
+            owners: OnceLock::new(),
+        }
+    }
+
+    /// Waits for the moment in which what was written before this build shows that it was: what `go list` and dependency files tell of are files that nobody has
+    /// looked at before.
+    pub(crate) fn settle(&self) {
+        thread::sleep(SETTLED.saturating_sub(self.began.elapsed()));
     }
 
     fn said_to(&self, question: &Question) -> Arc<Mutex<Answered>> {
@@ -219,6 +236,8 @@ impl Answered {
         question: &Question,
         patterns: &[String],
     ) -> std::result::Result<(), Trouble> {
+        // Cheaper than to ask twice.
+        ground.findings.settle();
         let own: BTreeSet<String> = patterns.iter().cloned().collect();
         if !std::mem::replace(&mut self.together, true) {
             let all: BTreeSet<String> =

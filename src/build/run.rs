@@ -133,6 +133,9 @@ impl Attempt<'_> {
     fn run(&mut self, outcome: &mut Outcome) -> Result<RunEnding> {
         let before = standing(self.ground, self.id, &self.ours, &self.roots)?;
         self.forget(Why::Begun)?;
+        if self.checked.plain.is_some() {
+            self.ground.findings.settle();
+        }
         let started = SystemTime::now();
         let finish = match self.run_command(outcome)? {
             Ok(finish) => finish,
