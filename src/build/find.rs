@@ -18,6 +18,7 @@ use crate::found::{Discovery, Finder, FoundSet, Outside};
 use crate::index::is_settled;
 use crate::inputs::{self, Found, FoundInputs};
 use crate::outputs::Roots;
+use crate::own_file;
 use crate::path::{Base, OutputPath, RelPath};
 use crate::pattern::InputPatterns;
 use crate::project::Project;
@@ -137,8 +138,9 @@ pub(crate) fn discover(
     if !finds(action) {
         return Ok(Discovered::default());
     }
-    let text = fs::read_to_string(ground.state.found(&action.name)).unwrap_or_default();
-    let then = Memory::from_text(&text).unwrap_or_default();
+    let text = own_file::read(&ground.state.found(&action.name)).ok().flatten();
+    let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
+    let then = text.and_then(|text| Memory::from_text(&text)).unwrap_or_default();
     let go = match &action.discover {
         Some(packages) => Some(go_files(ground, id, packages, setting, sight, then.go.as_ref())?),
         None => None,
@@ -157,7 +159,7 @@ pub(crate) fn remember(ground: &Ground<'_>, id: ActionId, discovered: &Discovere
         if let Some(dir) = path.parent() {
             fs::create_dir_all(dir)?;
         }
-        fs::write(&path, discovered.now.to_text())
+        own_file::replace(&path, discovered.now.to_text().as_bytes())
     };
     write().map_err(|error| Error::io("cannot write", &path, error))
 }

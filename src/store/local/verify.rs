@@ -136,7 +136,7 @@ impl LocalStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => format!("it cannot be read: {error}"),
         };
-        let removed = repair && is_removed(&path);
+        let removed = repair && file::remove(&path);
         Some(Finding {
             kind: FindingKind::Found,
             what: format!("what is found by {key}"),
