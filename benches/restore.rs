@@ -14,6 +14,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use granular::content::{Content, Output};
 use granular::digest::{Digest, Key};
 use granular::error::Error;
+use granular::found::FoundSet;
 use granular::index::Index;
 use granular::outputs::{self, Roots};
 use granular::path::{Base, OutputPath, RelPath};
@@ -195,6 +196,14 @@ impl Store for Believing {
     }
 
     fn save_result(&self, _: &Key, _: &ActionResult) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn found(&self, _: &Key) -> Result<Vec<FoundSet>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn save_found(&self, _: &Key, _: &FoundSet) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -34,6 +34,10 @@ pub struct Action {
     pub inputs: InputPatterns,
     /// What it leaves.
     pub outputs: Vec<OutputPattern>,
+    /// Go packages whose files are inputs as well.
+    pub discover: Option<GoPackages>,
+    /// Dependency files below `{out}` that a run leaves.
+    pub depfiles: Vec<RelPath>,
     /// What is brought up to date first. A need on a step with a matrix stands here once for each action of it.
     pub needs: Vec<Need>,
     /// See the fields of the same names in [`crate::step::Step`].
@@ -58,6 +62,17 @@ pub struct Action {
     pub jobs: u32,
     /// Whether the platform stays out of the key.
     pub any_platform: bool,
+}
+
+/// Go packages whose files are found by the Go tool.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct GoPackages {
+    /// As the Go tool takes them: `.`, or with `./` or `../` in front.
+    pub patterns: Vec<String>,
+    /// The build tags, if they are not those of `run`.
+    pub tags: Option<Vec<String>>,
+    /// Whether their tests count.
+    pub test: bool,
 }
 
 /// An edge of the graph.

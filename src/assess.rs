@@ -2,10 +2,11 @@
 
 use crate::action::{self, ActionId};
 use crate::build::check::{self, Checked, Need, UpToDate, Verdict};
-use crate::build::{BuildError, Ground, files, plan};
+use crate::build::{BuildError, Ground, files, find, plan};
 use crate::content::Output;
 use crate::event::Failure;
 use crate::fingerprint::Fingerprint;
+use crate::found::Discovery;
 use crate::index::Index;
 use crate::path::RelPath;
 use crate::project::Project;
@@ -29,6 +30,8 @@ pub struct Assessment {
     pub fingerprint: Option<Fingerprint>,
     /// Why it is not fresh; empty if it is.
     pub reasons: Vec<DirtyReason>,
+    /// What it was found to read, beside what it declares.
+    pub found: Vec<Discovery>,
     /// What is remembered of its last time in this checkout.
     pub record: Option<Arc<Record>>,
     /// Why nothing is, if its last time left nothing to build on.
@@ -50,7 +53,7 @@ pub enum Outlook {
     Impossible(String),
 }
 
-/// What an assessment works with, besides the project. It runs no command but to ask tools for their version.
+/// What an assessment works with, besides the project. It runs no command but to ask tools for their version, and Go for the files of packages.
 pub struct Edges<'a> {
     /// Where results are kept; `None` to do without.
     pub store: Option<&'a dyn Store>,
@@ -78,6 +81,7 @@ pub fn assess(
         records: &Records::open(&state.records()),
         tools: &Tools::open(&State::new(project.workspace.state_dir()).tools()),
         hidden: &hidden,
+        findings: &find::Findings::new(project, &planned),
         forced: if force { wanted } else { &[] },
     };
     // What each action would export; nothing for those of which that is not known before they run.
@@ -143,8 +147,15 @@ fn assess_one(
         Err(failure) => {
             let outlook = Outlook::Impossible(message_of(failure));
             let (fingerprint, reasons) = (None, Vec::new());
-            let assessment =
-                Assessment { action: id, outlook, fingerprint, reasons, record, forgotten };
+            let assessment = Assessment {
+                action: id,
+                outlook,
+                fingerprint,
+                reasons,
+                found: Vec::new(),
+                record,
+                forgotten,
+            };
             return (assessment, None);
         }
     };
@@ -164,6 +175,7 @@ fn assess_one(
         Assessment {
             action: id,
             outlook,
+            found: find::told(&checked.discovered.now, &checked.inputs),
             fingerprint: Some(checked.fingerprint),
             reasons,
             record,
@@ -181,7 +193,15 @@ fn outputs_before_running(ground: &Ground<'_>, id: ActionId) -> Option<Vec<Outpu
 fn unknowable(ground: &Ground<'_>, id: ActionId, unknown: Vec<ActionId>) -> Assessment {
     let outlook = Outlook::Unknown(unknown);
     let (record, forgotten) = last_time(ground, id);
-    Assessment { action: id, outlook, fingerprint: None, reasons: Vec::new(), record, forgotten }
+    Assessment {
+        action: id,
+        outlook,
+        fingerprint: None,
+        reasons: Vec::new(),
+        found: Vec::new(),
+        record,
+        forgotten,
+    }
 }
 
 /// What is remembered of an action's last time, or why nothing is.
@@ -195,7 +215,9 @@ fn last_time(ground: &Ground<'_>, id: ActionId) -> (Option<Arc<Record>>, Option<
 
 fn message_of(failure: Failure) -> String {
     match failure {
-        Failure::Environment { message, .. } | Failure::Inputs { message, .. } => message,
+        Failure::Environment { message, .. }
+        | Failure::Inputs { message, .. }
+        | Failure::Finding { message, .. } => message,
         Failure::Outputs { faults, .. } => faults.join("; "),
         Failure::Command { repeat, .. } => repeat,
     }

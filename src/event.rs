@@ -112,6 +112,13 @@ pub enum Failure {
         /// The way out.
         hint: String,
     },
+    /// What it reads could not be found out, or must not be read by it: `go list` fails, an output of a step that it does not need.
+    Finding {
+        /// What is wrong.
+        message: String,
+        /// The way out, if there is one to tell.
+        hint: Option<String>,
+    },
     /// The environment did not let it run: a tool is missing, a directory cannot be written. Exit code 3.
     Environment {
         /// What is wrong.

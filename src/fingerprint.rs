@@ -15,7 +15,9 @@
 //! | `track "GOFLAGS" "-v"` or `track "GOFLAGS" unset` | a variable that it sees |
 //! | `tool "go" HASH SIZE "go1.26"` | a tool: its executable's digest, and what it says of its version where it is known how to ask |
 //! | `outputs "{out}/api"` | an output pattern |
-//! | `input "main.go" CONTENT` | something it reads |
+//! | `depfile "x.d"` | a dependency file below `{out}`, which names further inputs |
+//! | `input "main.go" CONTENT` | something it reads, declared or found |
+//! | `outside "stdio.h" CONTENT` | a file outside of the workspace that it was found to read: its name, in the order of the paths |
 //! | `export tree "gen/a.go" CONTENT` | something that a need exports |
 //!
 //! CONTENT is that of [`crate::content::Content::write`].
@@ -32,6 +34,7 @@ use crate::content::Input;
 use crate::digest::{Hash, Key};
 use crate::export::{self, NeedExports};
 use crate::format;
+use crate::found::{Finder, Outside};
 use crate::reason::DirtyReason;
 use crate::step::Run;
 use crate::tools::Identity;
@@ -59,6 +62,8 @@ pub struct Ingredients<'a> {
     pub tools: &'a [Identity],
     /// What it reads, sorted by path.
     pub inputs: &'a [Input],
+    /// What it was found to read outside of the workspace, sorted by path.
+    pub outside: &'a [Outside],
     /// What its needs export.
     pub needs: &'a [NeedExports<'a>],
 }
@@ -75,6 +80,12 @@ pub fn of(ingredients: &Ingredients<'_>) -> Fingerprint {
         text.push_str("input");
         canon::quote(&mut text, input.path.as_str());
         input.content.write(&mut text);
+        text.push('\n');
+    }
+    for outside in ingredients.outside {
+        text.push_str("outside");
+        canon::quote(&mut text, outside.name());
+        outside.content.write(&mut text);
         text.push('\n');
     }
     for line in export::lines(ingredients.needs) {
@@ -162,6 +173,13 @@ fn write_output_patterns(text: &mut String, action: &Action) {
         canon::quote(text, pattern);
         text.push('\n');
     }
+    let mut depfiles: Vec<_> = action.depfiles.iter().collect();
+    depfiles.sort_unstable();
+    for path in depfiles {
+        text.push_str("depfile");
+        canon::quote(text, path.as_str());
+        text.push('\n');
+    }
 }
 
 /// What is different between two fingerprints' texts, the main reason first; empty if they are the same.
@@ -200,6 +218,8 @@ enum Subject {
     Tool(String),
     OutputPattern(String),
     Input(String),
+    /// By name, and how many of that name stand before it.
+    Outside(String, usize),
     Export(String),
 }
 
@@ -216,13 +236,20 @@ impl Subject {
                 DirtyReason::ToolChanged { tool: tool.clone(), versions: versions(then, now) }
             }
             Self::OutputPattern(_) => DirtyReason::OutputsDeclared,
-            Self::Input(path) => match (then, now) {
-                (None, _) => DirtyReason::InputAdded(path.clone()),
-                (_, None) => DirtyReason::InputRemoved(path.clone()),
-                _ => DirtyReason::InputChanged(path.clone()),
-            },
+            Self::Input(path) => of_input(path, then, now),
+            Self::Outside(name, _) => {
+                DirtyReason::Found(Finder::Depfile, Box::new(of_input(name, then, now)))
+            }
             Self::Export(path) => DirtyReason::NeedChanged { need: None, path: path.clone() },
         }
+    }
+}
+
+fn of_input(path: &str, then: Option<&str>, now: Option<&str>) -> DirtyReason {
+    match (then, now) {
+        (None, _) => DirtyReason::InputAdded(path.to_owned()),
+        (_, None) => DirtyReason::InputRemoved(path.to_owned()),
+        _ => DirtyReason::InputChanged(path.to_owned()),
     }
 }
 
@@ -253,7 +280,17 @@ fn read(text: &str) -> Option<BTreeMap<Subject, &str>> {
     if header.word()? != "granular-fingerprint" || header.number::<u32>()? != format::FINGERPRINT {
         return None;
     }
-    lines.map(read_line).collect()
+    let mut outside: BTreeMap<String, usize> = BTreeMap::new();
+    let read = |line| {
+        let (mut subject, rest) = read_line(line)?;
+        if let Subject::Outside(name, before) = &mut subject {
+            let count = outside.entry(name.clone()).or_default();
+            *before = *count;
+            *count += 1;
+        }
+        Some((subject, rest))
+    };
+    lines.map(read).collect()
 }
 
 fn read_line(line: &str) -> Option<(Subject, &str)> {
@@ -266,8 +303,9 @@ fn read_line(line: &str) -> Option<(Subject, &str)> {
         "set" => Subject::Set(fields.text()?),
         "track" => Subject::Track(fields.text()?),
         "tool" => Subject::Tool(fields.text()?),
-        "outputs" => Subject::OutputPattern(fields.text()?),
+        "outputs" | "depfile" => Subject::OutputPattern(fields.text()?),
         "input" => Subject::Input(fields.text()?),
+        "outside" => Subject::Outside(fields.text()?, 0),
         "export" => Subject::Export(read_export_path(&mut fields)?),
         _ => return None,
     };
@@ -317,6 +355,12 @@ mod tests {
             ),
             ("tool \"sh\" aa 1\n", "tool \"sh\" bb 1\n", "the program sh changed"),
             ("outputs \"a\"\n", "outputs \"b\"\n", "its declared outputs changed"),
+            ("depfile \"a.d\"\n", "", "its declared outputs changed"),
+            (
+                "outside \"x.h\" file aa 1\noutside \"x.h\" file bb 1\n",
+                "outside \"x.h\" file aa 1\noutside \"x.h\" file cc 1\n",
+                "x.h changed (found by its depfile)",
+            ),
             ("input \"a\" file aa 1\n", "input \"a\" exec aa 1\n", "a changed"),
             ("", "input \"a\" file aa 1\n", "a is new"),
             ("input \"a\" file aa 1\n", "", "a is gone"),

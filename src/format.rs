@@ -8,6 +8,9 @@ pub const FINGERPRINT: u32 = 1;
 /// directory, a text of another version would be a damaged one.
 pub const RESULT: u32 = 1;
 
+/// Sets of files that runs were found to read, in a store and among what a checkout remembers.
+pub const FOUND: u32 = 1;
+
 /// The layout of a local store, and the name of its directory, `v1`.
 pub const STORE_LAYOUT: u32 = 1;
 

@@ -5,9 +5,10 @@ mod outputs;
 mod overlaps;
 mod reads;
 
-use crate::action::{Action, ActionId, ActionName, Need};
+use crate::action::{Action, ActionId, ActionName, GoPackages, Need};
 use crate::matrix::{self, Expanded};
 use crate::mistake::Mistake;
+use crate::path::RelPath;
 use crate::step::{Run, Step, StepName};
 use crate::template::Template;
 use std::collections::{BTreeMap, HashMap};
@@ -112,6 +113,7 @@ type Definition<'a> = (
     &'a [String],
     Vec<&'a str>,
     Vec<(&'a str, usize)>,
+    (Option<&'a GoPackages>, &'a [RelPath]),
 );
 
 impl<'a> Draft<'a> {
@@ -253,7 +255,8 @@ fn definition<'a>(expanded: &'a Expanded, twins: &[usize]) -> Definition<'a> {
         .iter()
         .map(|need| (need.name.split('[').next().unwrap_or_default(), twins[need.action.0]))
         .collect();
-    (action.run.as_ref(), &action.env, &expanded.input_texts, outputs, needs)
+    let found = (action.discover.as_ref(), action.depfiles.as_slice());
+    (action.run.as_ref(), &action.env, &expanded.input_texts, outputs, needs, found)
 }
 
 #[cfg(test)]
@@ -261,7 +264,6 @@ mod tests {
     use super::*;
     use crate::config::drawing::draw;
     use crate::mistake::Place;
-    use crate::path::RelPath;
     use crate::step::{DeclaredNeed, Spanned};
     use insta::assert_snapshot;
     use proptest::prelude::*;
@@ -294,6 +296,8 @@ mod tests {
             run_span: 0..0,
             inputs: Some(Vec::new()),
             outputs: Vec::new(),
+            discover: None,
+            depfiles: Vec::new(),
             needs: Vec::new(),
             env: BTreeMap::new(),
             track_env: Default::default(),

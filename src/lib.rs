@@ -18,7 +18,7 @@
 //! Cargo.toml files ──config──▶ steps ──matrix──▶ actions ──graph──▶ graph ──select──▶ wanted ──build──▶ events
 //!                                                                                       │
 //!            for each action, once its needs are up to date:                            ▼
-//!            inputs + tools + environment + exports of its needs ──▶ fingerprint ──▶ key
+//!            inputs (declared and found) + tools + environment + exports of its needs ──▶ fingerprint ──▶ key
 //!                 the record says this key, and the outputs are as recorded ──▶ fresh
 //!                 a store has a result for the key, and every blob verifies ──▶ restored
 //!                 otherwise ──▶ ran: clear, run, capture into the store, look at the inputs again
@@ -33,6 +33,8 @@
 //! A *step* is what an author declares; an *action* is one concrete command, after the matrix is expanded. An *input* is a file or link that
 //! a step reads; an *export* is what dependents see of a step: its outputs or, for a check or a named set of files, its inputs and what its
 //! own needs export. A *fingerprint* is everything that may change an action's outputs, as a text; the *key* is the hash of that text.
+//! An input is *declared* by a pattern or *found* by a finder: `go list` before a run, a dependency file behind one; a *found set* is the paths that a run
+//! read beside what is declared, and the *static key* that of all that is declared, under which such sets are filed.
 //! A *digest* is the hash and size of some bytes; a *blob* is bytes in a store, named by their digest. An *action result* is what a run left.
 //! An action is *fresh*, *restored* or *ran*; a *dirty reason* is one difference that makes earlier work unusable.
 //!
@@ -45,10 +47,10 @@
 //! | alphabet: plain data and pure functions | [`digest`], [`path`], [`canon`], [`content`], [`error`], [`mistake`], [`format`](mod@format) |
 //! | declarations: from tables to a graph | [`workspace`], [`triple`], [`template`], [`pattern`], [`step`](mod@step), [`config`], [`action`], [`matrix`], [`graph`], [`select`], [`project`] |
 //! | the tree: what is on disk | [`stat`], `own_file`, [`index`], `ignore`, `walk`, [`inputs`] |
-//! | keys: what may change outputs | [`environment`], [`rustup`], [`tools`], [`export`], [`fingerprint`], [`reason`] |
+//! | keys: what may change outputs | [`environment`], [`rustup`], [`tools`], [`export`], [`found`], [`fingerprint`], [`reason`] |
 //! | keeping: what was built before | [`result`], [`store`], [`outputs`], [`state`] |
 //! | doing: running commands | [`execute`], `os` (the few calls that need `unsafe`) |
-//! | deciding: bringing up to date | [`event`], [`build`](mod@build), [`assess`](mod@assess), [`reproduce`](mod@reproduce), [`clean`](mod@clean) |
+//! | deciding: bringing up to date | [`discover`], [`event`], [`build`](mod@build), [`assess`](mod@assess), [`reproduce`](mod@reproduce), [`clean`](mod@clean) |
 //! | entering from Cargo: the only part that prints, to Cargo | [`build_script`] |
 //!
 //! Two narrow seams have real implementations on both sides: a [`store::Store`] (a local directory, memory for tests) and an
@@ -65,6 +67,8 @@
 //! - `fresh` is said only when the outputs on disk are the recorded ones at that moment.
 //! - A result is visible in a store only after every blob of it. A hit whose blobs are gone or damaged is a miss.
 //! - The bytes that a restore puts in place are the bytes that were hashed.
+//! - What is found only adds to what is declared. Nothing is stored where finding was incomplete, and what is remembered of `go list` counts only while everything that it
+//!   depends on is as it was.
 //! - Nothing is stored for a step that failed, was stopped, or for which anything that its key was made of changed underneath: inputs, tools, exports of needs;
 //!   nor where its outputs changed before they were captured.
 //! - A restore writes only what the action's output patterns own, whatever a result says. A file in the tree that no run of ours made is moved, never deleted.
@@ -90,6 +94,7 @@ pub mod clean;
 pub mod config;
 pub mod content;
 pub mod digest;
+pub mod discover;
 pub mod environment;
 pub mod error;
 pub mod event;
@@ -97,6 +102,7 @@ pub mod execute;
 pub mod export;
 pub mod fingerprint;
 pub mod format;
+pub mod found;
 pub mod graph;
 mod ignore;
 pub mod index;

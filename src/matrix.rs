@@ -1,9 +1,10 @@
 //! From declared steps to actions: expands each matrix. Knows no other step than the one it expands.
 
-use crate::action::{Action, ActionName};
+use crate::action::{Action, ActionName, GoPackages};
 use crate::mistake::Mistake;
+use crate::path::{OutputPath, RelPath};
 use crate::pattern::{InputPatterns, OutputPattern};
-use crate::step::{Run, Spanned, Step};
+use crate::step::{Discover, Run, Spanned, Step};
 use crate::template::shell::Shell;
 use crate::template::{Piece, Template};
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,6 +109,8 @@ fn expand_cell(
         run: step.run.as_ref().map(|run| substituted(run, &cell)),
         inputs,
         outputs,
+        discover: step.discover.as_ref().map(|discover| packages(step, &discover.value, &cell)),
+        depfiles: depfiles(step, &cell, told),
         needs: Vec::new(),
         env: step.env.iter().map(|(name, value)| (name.clone(), value.substitute(&cell))).collect(),
         track_env: step.track_env.clone(),
@@ -123,6 +126,44 @@ fn expand_cell(
         name: ActionName { step: step.name.clone(), cell },
     };
     Expanded { action, input_texts, input_spans, output_spans }
+}
+
+fn packages(step: &Step, discover: &Discover, cell: &Cell) -> GoPackages {
+    let text = |template: &Template| template.substitute(cell).source();
+    GoPackages {
+        patterns: discover.go.iter().map(|pattern| text(&pattern.value)).collect(),
+        tags: discover.tags.as_ref().map(|tags| tags.iter().map(text).collect()),
+        test: discover.test.unwrap_or_else(|| reads_tests(step)),
+    }
+}
+
+/// Whether what a step runs may read the tests of a package: only of some commands it is known that they do not.
+fn reads_tests(step: &Step) -> bool {
+    let word = |at: usize| match &step.run {
+        Some(Run::Program(words)) => words.get(at).and_then(Template::as_text),
+        _ => None,
+    };
+    let is_go = word(0).is_some_and(|program| {
+        let name = program.rsplit('/').next().unwrap_or(program);
+        name == "go" || name.starts_with("go1")
+    });
+    !(is_go && matches!(word(1), Some("build" | "run" | "install")))
+}
+
+/// The paths below `{out}` of the dependency files.
+fn depfiles(step: &Step, cell: &Cell, told: &mut Told<'_>) -> Vec<RelPath> {
+    let mut depfiles = Vec::new();
+    for (span, text) in texts(&step.depfiles, cell) {
+        match OutputPattern::new(&step.base, &text) {
+            Ok(pattern) if pattern.is_literal() => {
+                let OutputPath { path, .. } = pattern.literal();
+                depfiles.push(path.clone());
+            }
+            Ok(_) => told.tell("depfile", &span, "a dependency file has one name".to_owned()),
+            Err(sentence) => told.tell("depfile", &span, sentence),
+        }
+    }
+    depfiles
 }
 
 fn substituted(run: &Run, cell: &Cell) -> Run {

@@ -1,6 +1,7 @@
 //! Dirty reasons: one difference each that makes earlier work unusable. Plain data, comparable, with one wording.
 
 use crate::canon::{self, Fields};
+use crate::found::Finder;
 use std::fmt;
 
 /// One difference. The order of the variants is the order of importance, the main one first.
@@ -43,6 +44,8 @@ pub enum DirtyReason {
     InputAdded(String),
     /// An input is gone.
     InputRemoved(String),
+    /// One of the three before, of an input that is not declared but was found.
+    Found(Finder, Box<DirtyReason>),
     /// What a need exports changed.
     NeedChanged {
         /// The need that exports it, if known.
@@ -74,6 +77,7 @@ impl DirtyReason {
             Self::InputChanged(_) => "input-changed",
             Self::InputAdded(_) => "input-added",
             Self::InputRemoved(_) => "input-removed",
+            Self::Found(_, reason) => reason.kind(),
             Self::NeedChanged { .. } => "need-changed",
             Self::OutputChanged(_) => "output-changed",
         }
@@ -90,6 +94,7 @@ impl DirtyReason {
             | Self::InputRemoved(subject)
             | Self::NeedChanged { path: subject, .. }
             | Self::OutputChanged(subject) => Some(subject),
+            Self::Found(_, reason) => reason.subject(),
             _ => None,
         }
     }
@@ -107,6 +112,11 @@ impl DirtyReason {
 impl DirtyReason {
     /// The fields of this reason in a line: its kind, and what it is about.
     pub fn write(&self, line: &mut String) {
+        if let Self::Found(finder, reason) = self {
+            line.push_str(" found ");
+            line.push_str(finder.word());
+            return reason.write(line);
+        }
         line.push(' ');
         line.push_str(self.kind());
         if let Some(subject) = self.subject() {
@@ -153,6 +163,15 @@ impl DirtyReason {
             "input-changed" => Self::InputChanged(fields.text()?),
             "input-added" => Self::InputAdded(fields.text()?),
             "input-removed" => Self::InputRemoved(fields.text()?),
+            "found" => {
+                let finder = Finder::from_word(fields.word()?)?;
+                // Only one of the others can stand in it.
+                let is_nested = fields.clone().word() == Some("found");
+                return Some(Self::Found(
+                    finder,
+                    Box::new((!is_nested).then(|| Self::read(fields))??),
+                ));
+            }
             "need-changed" => Self::NeedChanged { path: fields.text()?, need: fields.text() },
             "output-changed" => Self::OutputChanged(fields.text()?),
             _ => return None,
@@ -194,6 +213,7 @@ impl fmt::Display for DirtyReason {
             Self::InputChanged(_) => write!(f, "{subject} changed"),
             Self::InputAdded(_) => write!(f, "{subject} is new"),
             Self::InputRemoved(_) => write!(f, "{subject} is gone"),
+            Self::Found(finder, reason) => write!(f, "{reason} (found by {finder})"),
             Self::NeedChanged { need: Some(need), .. } => write!(f, "{subject} of {need} changed"),
             Self::NeedChanged { need: None, .. } => write!(f, "{subject} of a need changed"),
             Self::OutputChanged(_) => write!(f, "its output {subject} was changed or removed"),
@@ -226,6 +246,11 @@ mod tests {
             DirtyReason::InputChanged("a \"b\".go".into()),
             DirtyReason::InputAdded("a\n.go".into()),
             DirtyReason::InputRemoved(String::new()),
+            DirtyReason::Found(
+                Finder::GoList,
+                Box::new(DirtyReason::InputChanged("a b.go".into())),
+            ),
+            DirtyReason::Found(Finder::Depfile, Box::new(DirtyReason::InputAdded("x.h".into()))),
             DirtyReason::NeedChanged { need: Some("#models".into()), path: "x".into() },
             DirtyReason::NeedChanged { need: None, path: "x".into() },
             DirtyReason::OutputChanged("{out}/api".into()),

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 /// What kind of thing stands at a path.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Kind {
     /// A regular file.
     File,

@@ -46,6 +46,10 @@ pub struct Step {
     pub inputs: Option<Vec<Spanned<Template>>>,
     /// Patterns of what it leaves. Empty for a check.
     pub outputs: Vec<Spanned<Template>>,
+    /// Packages whose files are inputs as well.
+    pub discover: Option<Spanned<Discover>>,
+    /// Dependency files below `{out}` that a run leaves: what they name are inputs as well.
+    pub depfiles: Vec<Spanned<Template>>,
     /// Steps to bring up to date first.
     pub needs: Vec<Spanned<DeclaredNeed>>,
     /// Variables to set.
@@ -83,6 +87,17 @@ pub struct DeclaredNeed {
     pub step: StepName,
     /// The text by which the author calls it, as `{needs.NAME.out}` repeats it: the bare step name.
     pub name: String,
+}
+
+/// Inputs that are found rather than listed, before a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Discover {
+    /// Packages as the Go tool takes them, relative to the step's directory.
+    pub go: Vec<Spanned<Template>>,
+    /// The build tags; `None` for those that an array `run` gives to the Go tool.
+    pub tags: Option<Vec<Template>>,
+    /// Whether the packages' tests count; `None` if that is not said.
+    pub test: Option<bool>,
 }
 
 /// How a step is run.

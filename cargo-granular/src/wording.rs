@@ -195,7 +195,9 @@ pub(crate) fn failure(failure: &Failure, duration: Duration) -> String {
             [only] => one_line(only),
             [first, more @ ..] => format!("{} (and {} more)", one_line(first), more.len()),
         },
-        Failure::Environment { message, .. } | Failure::Inputs { message, .. } => one_line(message),
+        Failure::Environment { message, .. }
+        | Failure::Inputs { message, .. }
+        | Failure::Finding { message, .. } => one_line(message),
     }
 }
 

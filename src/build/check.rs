@@ -1,16 +1,19 @@
 //! Checks one action: computes its fingerprint, sees whether it is fresh, and if not whether a store has a result. Changes nothing.
 
 use super::command::{self, Setting};
+use super::find::{self, Discovered, Reads};
 use super::{Ground, files};
 use crate::action::{Action, ActionId};
 use crate::content::{Input, Output};
 use crate::digest::Key;
+use crate::discover::memory::Memory;
 use crate::error::Error;
 use crate::event::Failure;
 use crate::export::{self, Export, NeedExports};
 use crate::fingerprint::{self, Fingerprint, Ingredients};
+use crate::found::{FoundSet, Outside};
 use crate::graph::Graph;
-use crate::inputs::{self, FoundInputs};
+use crate::inputs::FoundInputs;
 use crate::outputs;
 use crate::own_file;
 use crate::path::{Base, OutputPath, RelPath};
@@ -29,6 +32,8 @@ pub(crate) struct UpToDate {
     pub(crate) outputs: Vec<Output>,
     /// What it read.
     pub(crate) found: FoundInputs,
+    /// What of that was found.
+    pub(crate) discovered: Memory,
     /// What it needed, of an action without outputs.
     pub(crate) needs: Vec<Need>,
 }
@@ -48,6 +53,11 @@ pub(crate) struct Checked {
     pub(crate) fingerprint: Fingerprint,
     pub(crate) found: FoundInputs,
     pub(crate) inputs: Vec<Input>,
+    /// What it reads outside of the workspace, as far as it was found.
+    pub(crate) outside: Vec<Outside>,
+    pub(crate) discovered: Discovered,
+    /// Of an action with dependency files: what it reads without them, and the key of that.
+    pub(crate) plain: Option<Box<(FoundInputs, Key)>>,
     pub(crate) needs: Vec<Need>,
     pub(crate) setting: Setting,
     pub(crate) verdict: Verdict,
@@ -91,23 +101,107 @@ pub(crate) fn check(
     found: Option<FoundInputs>,
 ) -> Result<Checked, Failure> {
     let action = &ground.project.graph[id];
-    let root = &ground.project.workspace.root;
     let setting = command::setting(ground, id)?;
-    let found = match found {
+    let sight = find::sight(ground, found.is_some());
+    let declared = match found {
         Some(found) => found,
         None => find_now(ground, id)?,
     };
-    let inputs = inputs::digest(root, &found.files, ground.index).map_err(environment)?;
-    let fingerprint = fingerprint::of(&Ingredients {
-        action,
-        tracked: &setting.environment.tracked,
-        tools: &setting.tools,
-        inputs: &inputs,
-        needs: &borrow(ground, &needs),
-    });
+    let mut discovered = find::discover(ground, id, &setting, &sight)?;
+    let found = find::merge(declared, find::found_files(ground, id, &discovered.now, &sight)?);
+    let inputs = sight.digest(&found.files).map_err(environment)?;
+    let exports = borrow(ground, &needs);
+    let fingerprint = |reads: &Reads| {
+        fingerprint::of(&Ingredients {
+            action,
+            tracked: &setting.environment.tracked,
+            tools: &setting.tools,
+            inputs: &reads.inputs,
+            outside: &reads.outside,
+            needs: &exports,
+        })
+    };
+    let with_set = |plain: &FoundInputs, set: &FoundSet| {
+        find::with_set(ground, plain, set, &sight).map_err(environment)
+    };
+    let mut reads = Reads { found, inputs, outside: Vec::new() };
+    let mut print = fingerprint(&reads);
+    let mut plain = None;
+    // With dependency files this much only leads to the sets of files that earlier runs read; the last one first.
+    if !action.depfiles.is_empty() {
+        let last = discovered.now.set.take();
+        let plain = &plain.insert(Box::new((reads.found.clone(), print.key))).0;
+        if let Some(set) = last
+            && let Some(with) = with_set(plain, &set)?
+        {
+            (print, reads) = (fingerprint(&with), with);
+            discovered.now.set = Some(set);
+        }
+    }
     let mut warnings = Vec::new();
-    let verdict = verdict(ground, id, &fingerprint, &mut warnings)?;
-    Ok(Checked { fingerprint, found, inputs, needs, setting, verdict, is_kept: true, warnings })
+    let verdict = match judge(ground, id, &print, &discovered)? {
+        Judgement::FileSet => Verdict::FileSet,
+        Judgement::Fresh(record) => Verdict::Fresh(record),
+        Judgement::Stale { reasons, may_hit: false } => Verdict::Stale { reasons, hit: None },
+        Judgement::Stale { reasons, may_hit: true } => {
+            let is_whole = plain.is_none() || discovered.now.set.is_some();
+            let mut hit = is_whole.then(|| look_up(ground, &print, &mut warnings)).flatten();
+            if let (Some(plain), None) = (&plain, &hit) {
+                let sets = known_sets(ground, &plain.1, &mut warnings);
+                for set in sets.into_iter().filter(|set| discovered.now.set.as_ref() != Some(set)) {
+                    let Some(with) = with_set(&plain.0, &set)? else { continue };
+                    let whole = fingerprint(&with);
+                    hit = look_up(ground, &whole, &mut warnings);
+                    if hit.is_some() {
+                        (print, reads) = (whole, with);
+                        discovered.now.set = Some(set);
+                        break;
+                    }
+                }
+            }
+            Verdict::Stale { reasons, hit }
+        }
+    };
+    let Reads { found, inputs, outside } = reads;
+    Ok(Checked {
+        fingerprint: print,
+        found,
+        inputs,
+        outside,
+        discovered,
+        plain,
+        needs,
+        setting,
+        verdict,
+        is_kept: true,
+        warnings,
+    })
+}
+
+/// The fingerprint of an action that was checked and turned out to read this.
+pub(crate) fn fingerprint_of(
+    ground: &Ground<'_>,
+    id: ActionId,
+    checked: &Checked,
+    reads: &Reads,
+) -> Fingerprint {
+    fingerprint::of(&Ingredients {
+        action: &ground.project.graph[id],
+        tracked: &checked.setting.environment.tracked,
+        tools: &checked.setting.tools,
+        inputs: &reads.inputs,
+        outside: &reads.outside,
+        needs: &borrow(ground, &checked.needs),
+    })
+}
+
+/// The sets of files that runs with this static key were found to read, as a store knows them.
+fn known_sets(ground: &Ground<'_>, key: &Key, warnings: &mut Vec<String>) -> Vec<FoundSet> {
+    let Some(store) = ground.store else { return Vec::new() };
+    store.found(key).unwrap_or_else(|error| {
+        warnings.push(format!("{}: {error}", store.name()));
+        Vec::new()
+    })
 }
 
 /// Finds the inputs of one action anew: other actions have run since all were looked for.
@@ -155,6 +249,7 @@ pub(crate) fn up_to_date(
         exports,
         outputs: outputs.to_vec(),
         found: checked.found.clone(),
+        discovered: checked.discovered.now.clone(),
         // What stands behind outputs shows in them alone; and a chain of steps is no chain of these.
         needs: if action.outputs.is_empty() { checked.needs.clone() } else { Vec::new() },
     })
@@ -164,38 +259,47 @@ pub(crate) fn environment(error: Error) -> Failure {
     Failure::Environment { message: error.to_string(), hint: error.way_out().map(str::to_owned) }
 }
 
-fn verdict(
+/// Whether anything is to be done, before a store is asked.
+enum Judgement {
+    FileSet,
+    Fresh(Arc<Record>),
+    Stale {
+        reasons: Vec<DirtyReason>,
+        /// Whether what a store has may be used.
+        may_hit: bool,
+    },
+}
+
+fn judge(
     ground: &Ground<'_>,
     id: ActionId,
     fingerprint: &Fingerprint,
-    warnings: &mut Vec<String>,
-) -> Result<Verdict, Failure> {
+    discovered: &Discovered,
+) -> Result<Judgement, Failure> {
     let action = &ground.project.graph[id];
     if action.run.is_none() {
-        return Ok(Verdict::FileSet);
+        return Ok(Judgement::FileSet);
     }
     if ground.forced.contains(&id) {
-        return Ok(Verdict::Stale { reasons: vec![DirtyReason::Forced], hit: None });
+        return Ok(Judgement::Stale { reasons: vec![DirtyReason::Forced], may_hit: false });
     }
     let known = ground.records.get(&action.name.to_string());
     // What has just failed is not a hit, whatever an earlier run of the same key has left: it has to show that it passes.
     let has_failed = matches!(&known, Some(Err(forgotten))
         if forgotten.why == Why::Failed && forgotten.key == fingerprint.key);
+    let since = || since_last_time(ground, action, fingerprint, discovered);
     let reasons = match known {
         Some(Ok(record)) if record.key == fingerprint.key => {
             match disturbed_output(ground, id, &record).map_err(environment)? {
-                None => return Ok(Verdict::Fresh(record)),
+                None => return Ok(Judgement::Fresh(record)),
                 Some(path) => vec![DirtyReason::OutputChanged(path)],
             }
         }
-        Some(Ok(_)) => since_last_time(ground, action, fingerprint),
-        Some(Err(forgotten)) => {
-            after_forgetting(forgotten.why, since_last_time(ground, action, fingerprint))
-        }
+        Some(Ok(_)) => since(),
+        Some(Err(forgotten)) => after_forgetting(forgotten.why, since()),
         None => vec![DirtyReason::NeverRan],
     };
-    let hit = if has_failed { None } else { look_up(ground, fingerprint, warnings) };
-    Ok(Verdict::Stale { reasons, hit })
+    Ok(Judgement::Stale { reasons, may_hit: !has_failed })
 }
 
 /// The first output that is not what the record says.
@@ -219,6 +323,7 @@ fn since_last_time(
     ground: &Ground<'_>,
     action: &Action,
     fingerprint: &Fingerprint,
+    discovered: &Discovered,
 ) -> Vec<DirtyReason> {
     let then = own_file::read(&ground.state.fingerprint(&action.name)).ok().flatten();
     let then = then.and_then(|text| String::from_utf8(text).ok()).unwrap_or_default();
@@ -231,6 +336,13 @@ fn since_last_time(
         {
             *need = Some(graph[exporter].name.to_string());
             *path = its_path;
+        }
+        if let DirtyReason::InputChanged(path)
+        | DirtyReason::InputAdded(path)
+        | DirtyReason::InputRemoved(path) = reason
+            && let Some(finder) = discovered.finder(path)
+        {
+            *reason = DirtyReason::Found(finder, Box::new(reason.clone()));
         }
     }
     reasons

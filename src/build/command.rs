@@ -174,6 +174,10 @@ fn tool_names(action: &Action, run: &Run) -> Vec<String> {
         }
         Run::Shell(_) => names.push(SHELL.to_owned()),
     }
+    // Who finds the inputs decides what they are.
+    if action.discover.is_some() && !names.iter().any(|name| super::find::is_go(name)) {
+        names.push("go".to_owned());
+    }
     names.sort();
     names.dedup();
     names
@@ -190,12 +194,12 @@ fn seen_tools(run: &Run) -> Vec<String> {
     }
 }
 
-fn base_name(name: &str) -> &str {
+pub(crate) fn base_name(name: &str) -> &str {
     let name = Path::new(name).file_name().and_then(|name| name.to_str()).unwrap_or(name);
     if cfg!(windows) { name.strip_suffix(".exe").unwrap_or(name) } else { name }
 }
 
-fn render(project: &Project, id: ActionId, template: &Template) -> String {
+pub(crate) fn render(project: &Project, id: ActionId, template: &Template) -> String {
     template.render(|piece| stands_for(project, id, piece))
 }
 

@@ -64,7 +64,7 @@ fn ways(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// The path without links, as far as it exists.
-fn real(path: &Path) -> PathBuf {
+pub(crate) fn real(path: &Path) -> PathBuf {
     let mut absent = Vec::new();
     for way in path.ancestors() {
         if let Ok(real) = way.canonicalize() {

@@ -1,12 +1,13 @@
 //! Brings actions up to date. One thread owns the states and decides; workers check, restore and run, and report over a channel.
 //! Knows no terminal and no arguments; what it works with comes in as [`Edges`], what happens goes out as [`Event`]s.
 //!
-//! In reading order: `plan` (what is wanted and in which order), `check` (is it fresh, does a store have it), `restore`,
+//! In reading order: `plan` (what is wanted and in which order), `files` and `find` (what is read: as declared, and as found), `check` (is it fresh, does a store have it), `restore`,
 //! `run` and `command` (the two ways to bring it up to date), `recheck` (did anything change meanwhile), `owner` (the loop that decides).
 
 pub(crate) mod check;
 pub(crate) mod command;
 pub(crate) mod files;
+pub(crate) mod find;
 mod owner;
 pub(crate) mod plan;
 mod recheck;
@@ -85,6 +86,7 @@ pub(crate) struct Ground<'a> {
     pub(crate) records: &'a Records,
     pub(crate) tools: &'a Tools,
     pub(crate) hidden: &'a Hidden,
+    pub(crate) findings: &'a find::Findings,
     /// The actions that run whatever is recorded.
     pub(crate) forced: &'a [ActionId],
 }
@@ -185,6 +187,7 @@ pub(crate) fn build_held(
         records: &records,
         tools: &tools,
         hidden: &hidden,
+        findings: &find::Findings::new(project, &planned),
         forced: if options.force { wanted } else { &[] },
     };
     let mut summary = owner::run(&ground, edges, &planned, found, options, report)?;

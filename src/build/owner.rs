@@ -6,7 +6,7 @@
 
 use super::check::{self, Checked, Need, UpToDate, Verdict};
 use super::states::{self, State, States};
-use super::{Edges, Found, Ground, Options, command, now_ms, plan, restore, run};
+use super::{Edges, Found, Ground, Options, command, find, now_ms, plan, restore, run};
 use crate::action::{self, ActionId};
 use crate::content::Output;
 use crate::digest::Key;
@@ -352,7 +352,7 @@ impl<'a, 'r> Owner<'a, 'r> {
             Message::Restored(id, checked, reasons, result, outcome) => {
                 self.take_restored(id, checked, reasons, result, outcome)
             }
-            Message::Ran(id, checked, outcome) => self.take_ran(id, &checked, outcome),
+            Message::Ran(id, checked, outcome) => self.take_ran(id, checked, outcome),
             Message::Panicked => {}
             Message::Slot(slot) => {
                 if self.is_halted() {
@@ -400,6 +400,9 @@ impl<'a, 'r> Owner<'a, 'r> {
     fn fresh(&mut self, id: ActionId, checked: &Checked, outputs: &[Output], saved: Duration) {
         self.fresh_saved += saved;
         let told = Told { key: Some(checked.fingerprint.key), saved, ..Told::default() };
+        if let Err(error) = find::remember(self.ground, id, &checked.discovered) {
+            self.warn(vec![error.to_string()]);
+        }
         self.succeed(id, checked, outputs, Status::Fresh, told);
     }
 
@@ -443,32 +446,34 @@ impl<'a, 'r> Owner<'a, 'r> {
         }
     }
 
-    fn take_ran(&mut self, id: ActionId, checked: &Checked, outcome: run::Outcome) {
+    fn take_ran(&mut self, id: ActionId, mut checked: Box<Checked>, outcome: run::Outcome) {
         self.in_use.remove(&id);
         self.warn(outcome.warnings);
-        let key = Some(checked.fingerprint.key);
+        // What it was claimed by goes back first: what it was found to read may have given it another key.
+        self.states.release(&checked.fingerprint.key);
+        if let Some(completion) = outcome.completion {
+            checked.complete(*completion);
+        }
         let told = Told {
-            key,
+            key: Some(checked.fingerprint.key),
             duration: outcome.duration,
             saved: Duration::ZERO,
             reasons: checked.reasons().to_vec(),
             printed: outcome.printed,
         };
         match outcome.ending {
-            run::RunEnding::Done(outputs) => self.succeed(id, checked, &outputs, Status::Ran, told),
+            run::RunEnding::Done(outputs) => {
+                self.succeed(id, &checked, &outputs, Status::Ran, told)
+            }
             run::RunEnding::Disturbed(outputs, message) if !self.options.strict => {
                 self.warn(vec![message]);
-                self.succeed(id, checked, &outputs, Status::Ran, told);
+                self.succeed(id, &checked, &outputs, Status::Ran, told);
             }
             run::RunEnding::Disturbed(_, message) => {
-                self.states.release(&checked.fingerprint.key);
                 let hint = "build again once nothing changes".to_owned();
                 self.fail(id, Failure::Inputs { message, hint }, told);
             }
-            run::RunEnding::Failed(failure) => {
-                self.states.release(&checked.fingerprint.key);
-                self.fail(id, failure, told);
-            }
+            run::RunEnding::Failed(failure) => self.fail(id, failure, told),
             run::RunEnding::Stopped => {
                 self.states.set(id, State::Done);
                 self.finish(id, Status::Skipped(Skip::Stopped), told);
@@ -485,7 +490,7 @@ impl<'a, 'r> Owner<'a, 'r> {
         told: Told,
     ) {
         self.up_to_date.insert(id, check::up_to_date(self.ground, id, outputs, checked));
-        if !matches!(status, Status::Fresh) {
+        if matches!(status, Status::Restored { .. }) {
             self.states.release(&checked.fingerprint.key);
         }
         self.states.succeed(id);

@@ -2,6 +2,7 @@
 
 use super::Ground;
 use super::check::{Checked, Need, UpToDate};
+use super::find;
 use crate::action::ActionId;
 use crate::content::Input;
 use crate::error::{Error, Result};
@@ -22,6 +23,9 @@ pub(crate) struct Changed {
 /// Looks at everything again.
 pub(crate) fn changed(ground: &Ground<'_>, id: ActionId, checked: &Checked) -> Result<Changed> {
     let mut changed = changed_inputs(ground, id, checked)?;
+    if changed.told.is_empty() {
+        changed.told.extend(find::changed(ground, &checked.discovered.now, &checked.outside)?);
+    }
     for tool in &checked.setting.tools {
         let stat = Stat::of_pointee(&tool.path)
             .map_err(|error| Error::io("cannot look at", &tool.path, error))?;
@@ -52,7 +56,8 @@ fn find(ground: &Ground<'_>, id: ActionId) -> Result<FoundInputs> {
 /// The inputs that were touched, and those whose bytes differ although nothing shows it: a file that was written in the same tick
 /// of the clock as it was read is read again.
 fn changed_inputs(ground: &Ground<'_>, id: ActionId, checked: &Checked) -> Result<Changed> {
-    let mut now = find(ground, id)?;
+    let declared = find(ground, id)?;
+    let mut now = find::find_again(ground, id, declared, &checked.discovered.now)?;
     let root = &ground.project.workspace.root;
     let mut changed = Changed::default();
     let touched = inputs::changed(&checked.found.files, &now.files);
@@ -92,7 +97,7 @@ fn changed_exports(
         changed.extend(difference.map(|path| format!("`{path}` of `{}`", action.name)));
         return Ok(());
     }
-    let now = find(ground, need.id)?;
+    let now = find::find_again(ground, need.id, find(ground, need.id)?, &state.discovered)?;
     let touched = inputs::changed(&state.found.files, &now.files);
     changed.extend(touched.iter().map(quoted));
     state.needs.iter().try_for_each(|need| changed_exports(ground, need, seen, changed))

@@ -1,8 +1,9 @@
 //! Restores one action from a store.
 
 use super::check::{Checked, environment};
+use super::find::Discovered;
 use super::run::{displaced_messages, ours, was_killed};
-use super::{Ground, now_ms};
+use super::{Ground, find, now_ms};
 use crate::action::ActionId;
 use crate::error::Error;
 use crate::event::Failure;
@@ -103,33 +104,45 @@ pub(crate) fn restore(
         at_ms: now_ms(),
         reasons: reasons.to_vec(),
     };
-    let remembered = remember(ground, id, checked, record);
+    let text = &checked.fingerprint.text;
+    let remembered = remember(ground, id, text, &checked.discovered, record);
     let mut warnings = displaced_messages(&name, &restored.displaced, was_killed);
     warnings.extend(remembered.err().map(|error| error.to_string()));
     Outcome::Restored { duration: began.elapsed(), bytes: restored.bytes, warnings }
 }
 
-/// Notes that an action is up to date: the text of its fingerprint first, so that the record is never without.
+/// Notes that an action is up to date: the text of its fingerprint and what was found first, so that the record is never without.
 pub(crate) fn remember(
     ground: &Ground<'_>,
     id: ActionId,
-    checked: &Checked,
+    fingerprint: &str,
+    discovered: &Discovered,
     record: Record,
 ) -> Result<(), Error> {
-    note_fingerprint(ground, id, checked)?;
+    note(ground, id, fingerprint, discovered)?;
     ground.records.remember(&ground.project.graph[id].name.to_string(), record)
 }
 
-/// Notes the text that the next build compares with.
+/// Notes the text that the next build compares with, and what was found.
 pub(crate) fn note_fingerprint(
     ground: &Ground<'_>,
     id: ActionId,
     checked: &Checked,
 ) -> Result<(), Error> {
+    note(ground, id, &checked.fingerprint.text, &checked.discovered)
+}
+
+fn note(
+    ground: &Ground<'_>,
+    id: ActionId,
+    fingerprint: &str,
+    discovered: &Discovered,
+) -> Result<(), Error> {
     let path = ground.state.fingerprint(&ground.project.graph[id].name);
     own_file::clear_the_way(&path)
-        .and_then(|()| fs::write(&path, &checked.fingerprint.text))
-        .map_err(|error| Error::io("cannot write", &path, error))
+        .and_then(|()| fs::write(&path, fingerprint))
+        .map_err(|error| Error::io("cannot write", &path, error))?;
+    find::remember(ground, id, discovered)
 }
 
 /// Puts the log of `result` where the action's log lies.

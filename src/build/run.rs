@@ -1,13 +1,17 @@
 //! Runs one action: clears its outputs, runs the command, captures what it left, and looks at the inputs again.
 
-use super::check::{Checked, environment};
+use super::check::{self, Checked, environment};
+use super::find::{Incomplete, Reads};
 use super::recheck::{self, Changed};
-use super::{Edges, Ground, command, now_ms, restore};
+use super::{Edges, Ground, command, find, now_ms, restore};
 use crate::action::ActionId;
 use crate::content::{Content, Input, Output};
+use crate::digest::Key;
 use crate::error::{Error, Result};
 use crate::event::Failure;
 use crate::execute::{Ending, Finish};
+use crate::fingerprint::Fingerprint;
+use crate::found::FoundSet;
 use crate::index::Index;
 use crate::outputs::{self, CaptureError, Captured, Displaced, Present, Roots, Unfit};
 use crate::own_file;
@@ -22,7 +26,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 use std::slice;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How a run came out.
 pub(crate) struct Outcome {
@@ -31,6 +35,8 @@ pub(crate) struct Outcome {
     pub(crate) duration: Duration,
     /// Whether it printed anything.
     pub(crate) printed: bool,
+    /// What its dependency files told.
+    pub(crate) completion: Option<Box<Completion>>,
     /// What is to be told.
     pub(crate) warnings: Vec<String>,
 }
@@ -39,8 +45,21 @@ impl Outcome {
     /// It was not even begun.
     pub(crate) fn failed(failure: Failure) -> Self {
         let ending = RunEnding::Failed(failure);
-        Self { ending, duration: Duration::ZERO, printed: false, warnings: Vec::new() }
+        Self {
+            ending,
+            duration: Duration::ZERO,
+            printed: false,
+            completion: None,
+            warnings: Vec::new(),
+        }
     }
+}
+
+/// What an action was found to read by its dependency files.
+pub(crate) struct Completion {
+    set: FoundSet,
+    reads: Reads,
+    fingerprint: Fingerprint,
 }
 
 /// In what way.
@@ -95,6 +114,7 @@ pub(crate) fn run(
         ending: RunEnding::Stopped,
         duration: Duration::ZERO,
         printed: false,
+        completion: None,
         warnings: Vec::new(),
     };
     let ending = attempt.run(&mut outcome);
@@ -113,11 +133,23 @@ impl Attempt<'_> {
     fn run(&mut self, outcome: &mut Outcome) -> Result<RunEnding> {
         let before = standing(self.ground, self.id, &self.ours, &self.roots)?;
         self.forget(Why::Begun)?;
+        if self.checked.plain.is_some() {
+            self.ground.findings.settle();
+        }
+        let started = SystemTime::now();
         let finish = match self.run_command(outcome)? {
             Ok(finish) => finish,
             Err(ending) => return Ok(ending),
         };
         outcome.warnings.extend(left_behind_message(&self.name, &finish.left_behind));
+        let names = match find::prerequisites(self.ground, self.id, &self.roots)? {
+            Ok(names) => names,
+            Err(faults) => {
+                self.claim_what_is_left()?;
+                let repeat = command::repeat_line(self.ground.project, self.id, self.what);
+                return Ok(RunEnding::Failed(Failure::Outputs { faults, repeat }));
+            }
+        };
 
         // The bytes of the outputs are kept first and the result last, so that no result is ever there without them.
         let patterns = &self.ground.project.graph[self.id].outputs;
@@ -135,14 +167,16 @@ impl Attempt<'_> {
         };
         let undeclared = outputs::prune_out(patterns, &self.roots)?;
         outcome.warnings.extend(undeclared_message(&self.name, &undeclared));
-        self.keep(captured, &finish, outcome)
+        self.keep(captured, &finish, &names, started, outcome)
     }
 
-    /// Keeps what a good run left: unless its inputs changed underneath, in the store and in the records.
+    /// Keeps what a good run left, in the store and in the records: unless something changed underneath, or not all that it read can be known.
     fn keep(
-        &self,
+        &mut self,
         captured: Captured,
         finish: &Finish,
+        names: &[String],
+        started: SystemTime,
         outcome: &mut Outcome,
     ) -> Result<RunEnding> {
         let (ground, id, checked) = (self.ground, self.id, self.checked);
@@ -151,20 +185,54 @@ impl Attempt<'_> {
         if !changed.told.is_empty() || captured.changed.is_some() {
             return self.refuse(captured, changed);
         }
+        let completion = match self.complete(names, started)? {
+            Ok(completion) => completion,
+            Err(Incomplete::Unknown(why)) => {
+                let message = format!("{why}: its result is not kept, and it will run again");
+                let ending = RunEnding::Disturbed(captured.outputs.clone(), message);
+                return self.forsake(captured.outputs, Vec::new(), ending);
+            }
+            Err(Incomplete::Refused(failure)) => {
+                self.claim_what_is_left()?;
+                return Ok(RunEnding::Failed(failure));
+            }
+        };
+        let (mut print, mut discovered) = (&checked.fingerprint, checked.discovered.clone());
+        if let Some(completion) = &completion {
+            print = &completion.fingerprint;
+            discovered.now.set = Some(completion.set.clone());
+        }
         if checked.is_kept {
-            save_result(ground, checked, &captured, &result, outcome);
+            let found = checked.plain.as_deref().zip(discovered.now.set.as_ref());
+            let found = found.map(|(plain, set)| (&plain.1, set));
+            save_result(ground, &print.key, found, &captured, &result, outcome);
         }
         let reasons = checked.reasons().to_vec();
-        let (key, at_ms) = (checked.fingerprint.key, now_ms());
-        let record = Record { key, result, source: None, at_ms, reasons };
-        restore::remember(ground, id, checked, record)?;
+        let record = Record { key: print.key, result, source: None, at_ms: now_ms(), reasons };
+        restore::remember(ground, id, &print.text, &discovered, record)?;
+        outcome.completion = completion.map(Box::new);
         Ok(RunEnding::Done(captured.outputs))
+    }
+
+    /// Finds out what the run read, by its dependency files. Nothing where there are none.
+    fn complete(
+        &self,
+        names: &[String],
+        started: SystemTime,
+    ) -> Result<std::result::Result<Option<Completion>, Incomplete>> {
+        let (ground, id, checked) = (self.ground, self.id, self.checked);
+        let Some(plain) = &checked.plain else { return Ok(Ok(None)) };
+        let (set, reads) = match find::end(ground, id, &plain.0, &checked.found, names, started)? {
+            Ok(known) => known,
+            Err(incomplete) => return Ok(Err(incomplete)),
+        };
+        let fingerprint = check::fingerprint_of(ground, id, checked, &reads);
+        Ok(Ok(Some(Completion { set, reads, fingerprint })))
     }
 
     /// Keeps nothing of a run during which something changed. Who changed it cannot be seen from outside; but an input that is touched
     /// again in the next run, although nobody did in between, is touched by the build itself.
     fn refuse(&self, captured: Captured, changed: Changed) -> Result<RunEnding> {
-        let (ground, checked) = (self.ground, self.checked);
         let rewritten = changed.inputs.iter().find(|now| self.is_rewritten(now));
         let ending = match (rewritten, &captured.changed) {
             (Some(input), _) => RunEnding::Failed(rewrites(&self.name, &input.path)),
@@ -173,13 +241,20 @@ impl Attempt<'_> {
                 RunEnding::Disturbed(captured.outputs.clone(), message)
             }
         };
+        self.forsake(captured.outputs, changed.inputs, ending)
+    }
+
+    /// Notes that nothing of a run is kept: what it left, and which of its inputs changed.
+    fn forsake(
+        &self,
+        left: Vec<Output>,
+        changed: Vec<Input>,
+        ending: RunEnding,
+    ) -> Result<RunEnding> {
+        let (ground, checked) = (self.ground, self.checked);
         restore::note_fingerprint(ground, self.id, checked)?;
-        let forgotten = Forgotten {
-            why: Why::Disturbed,
-            key: checked.fingerprint.key,
-            left: captured.outputs,
-            changed: changed.inputs,
-        };
+        let forgotten =
+            Forgotten { why: Why::Disturbed, key: checked.fingerprint.key, left, changed };
         ground.records.forget(&self.name, forgotten)?;
         Ok(ending)
     }
@@ -231,6 +306,7 @@ impl Attempt<'_> {
     fn clear(&self, outcome: &mut Outcome) -> Result<()> {
         let patterns = &self.ground.project.graph[self.id].outputs;
         let displaced = outputs::clear(patterns, &self.ours, &self.roots, self.ground.index)?;
+        find::remove_depfiles(self.ground, self.id, &self.roots)?;
         outcome.warnings.extend(displaced_messages(&self.name, &displaced, self.was_killed));
         make_room(patterns, &self.roots)?;
         command::link_cells(self.ground.project, self.id)
@@ -256,6 +332,16 @@ impl Attempt<'_> {
         let patterns = &self.ground.project.graph[self.id].outputs;
         self.ours = left_now(patterns, &self.roots, self.ground.index)?;
         Ok(())
+    }
+}
+
+impl Checked {
+    /// Takes in what the run was found to read.
+    pub(crate) fn complete(&mut self, completion: Completion) {
+        let Completion { set, reads, fingerprint } = completion;
+        (self.found, self.inputs, self.outside) = (reads.found, reads.inputs, reads.outside);
+        self.discovered.now.set = Some(set);
+        self.fingerprint = fingerprint;
     }
 }
 
@@ -392,9 +478,11 @@ fn left_now(patterns: &[OutputPattern], roots: &Roots, index: &Index) -> Result<
     Ok(left)
 }
 
+/// `found` is the set of files that it was found to read, and the static key that leads there.
 fn save_result(
     ground: &Ground<'_>,
-    checked: &Checked,
+    key: &Key,
+    found: Option<(&Key, &FoundSet)>,
     captured: &Captured,
     result: &ActionResult,
     outcome: &mut Outcome,
@@ -404,7 +492,13 @@ fn save_result(
         Some(trouble) => Some(trouble.to_string()),
         None if result.log.is_none() && outcome.printed => return,
         None => {
-            store.save_result(&checked.fingerprint.key, result).err().map(|error| error.to_string())
+            // What leads to a result comes behind it.
+            let saved = store.save_result(key, result);
+            let saved = saved.and_then(|()| match found {
+                Some((key, set)) => store.save_found(key, set),
+                None => Ok(()),
+            });
+            saved.err().map(|error| error.to_string())
         }
     };
     outcome.warnings.extend(trouble.map(|message| format!("{}: {message}", store.name())));

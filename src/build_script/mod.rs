@@ -486,7 +486,7 @@ fn tell_finished(finished: &Finished, failures: &mut Vec<String>) {
         Failure::Inputs { message, hint } => {
             failures.push(format!("step `{name}` failed: {message} ({hint})"));
         }
-        Failure::Environment { message, hint } => {
+        Failure::Environment { message, hint } | Failure::Finding { message, hint } => {
             let hint = hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
             failures.push(format!("step `{name}` failed: {message}{hint}"));
         }

@@ -4,6 +4,7 @@
 //! left to [`crate::graph`].
 
 mod cells;
+mod discover;
 mod document;
 #[cfg(test)]
 pub(crate) mod drawing;
@@ -75,6 +76,8 @@ struct Later {
     need_outs: Vec<(StepName, Place)>,
     /// The working directory of each step that declares one.
     directories: Vec<(StepName, RelPath, Place)>,
+    /// The directories of the packages whose files a step finds.
+    packages: Vec<(StepName, RelPath, Place)>,
 }
 
 /// Reads the tables of `workspace`. Mistakes come beside what could be read, so that later stages can find theirs as well.
@@ -160,6 +163,12 @@ impl<'a> Reading<'a> {
     fn finish(&mut self) {
         self.mistakes.extend(same_but_for_case(&self.config.steps));
         self.mistakes.extend(missing_directories(
+            self.workspace,
+            &self.config.steps,
+            &self.later,
+            &self.unsure,
+        ));
+        self.mistakes.extend(discover::missing_packages(
             self.workspace,
             &self.config.steps,
             &self.later,

@@ -1,6 +1,7 @@
 //! One step: every key of its table.
 
 use super::cells::{self, Variables};
+use super::discover;
 use super::document::{Entry, Section, entries, entry};
 use super::needs::{self, Needs};
 use super::placeholder::{self, Scope, Use};
@@ -20,9 +21,11 @@ use std::time::Duration;
 use toml_edit::TableLike;
 
 /// The keys of a step.
-pub(super) const KEYS: [&str; 17] = [
+pub(super) const KEYS: [&str; 19] = [
     "run",
     "inputs",
+    "discover",
+    "depfile",
     "outputs",
     "needs",
     "env",
@@ -41,11 +44,22 @@ pub(super) const KEYS: [&str; 17] = [
 ];
 
 /// Keys that say how a command is run, and nothing of a set of files.
-const KEYS_OF_A_COMMAND: [&str; 9] =
-    ["outputs", "env", "track-env", "pass-env", "tools", "dir", "timeout", "retries", "jobs"];
+const KEYS_OF_A_COMMAND: [&str; 11] = [
+    "discover",
+    "depfile",
+    "outputs",
+    "env",
+    "track-env",
+    "pass-env",
+    "tools",
+    "dir",
+    "timeout",
+    "retries",
+    "jobs",
+];
 
 /// What other programs call these keys.
-const OTHER_NAMES: [(&str, &str); 16] = [
+const OTHER_NAMES: [(&str, &str); 18] = [
     ("cmd", "run"),
     ("command", "run"),
     ("script", "run"),
@@ -60,6 +74,8 @@ const OTHER_NAMES: [(&str, &str); 16] = [
     ("depends-on", "needs"),
     ("dependencies", "needs"),
     ("environment", "env"),
+    ("depfiles", "depfile"),
+    ("dep-file", "depfile"),
     ("cwd", "dir"),
     ("working-directory", "dir"),
 ];
@@ -103,6 +119,16 @@ pub(super) fn read<'a>(
     let run = fields.run(notes, later, &scope);
     let inputs =
         fields.get("inputs").map(|entry| fields.patterns(notes, later, &scope, Use::Input, &entry));
+    let dir = fields.dir(notes, later).unwrap_or_else(|| section.base.clone());
+    let discover =
+        fields.get("discover").and_then(|entry| discover::read(notes, later, &scope, &dir, &entry));
+    let depfiles = fields
+        .get("depfile")
+        .map(|entry| discover::depfiles(notes, later, &scope, &entry))
+        .unwrap_or_default();
+    // What is found is all that counts, unless more is declared.
+    let finds = fields.get("discover").is_some() || fields.get("depfile").is_some();
+    let inputs = inputs.or_else(|| finds.then(Vec::new));
     let outputs = fields
         .get("outputs")
         .map(|entry| fields.patterns(notes, later, &scope, Use::Output, &entry));
@@ -116,6 +142,8 @@ pub(super) fn read<'a>(
         run_span: fields.get("run").map_or_else(|| step.key.clone(), |run| run.value),
         run,
         inputs,
+        discover,
+        depfiles,
         outputs: outputs.unwrap_or_default(),
         env: env.into_iter().map(|(name, value)| (name, value.value)).collect(),
         track_env: track_env.into_keys().collect(),
@@ -125,7 +153,7 @@ pub(super) fn read<'a>(
         matrix_exclude,
         test: fields.boolean(notes, "test").unwrap_or(false),
         default: fields.boolean(notes, "default").unwrap_or(true),
-        dir: fields.dir(notes, later).unwrap_or_else(|| section.base.clone()),
+        dir,
         timeout: fields.timeout(notes),
         retries: fields.integer(notes, "retries", 0, MOST_RETRIES).unwrap_or(0),
         jobs: fields.integer(notes, "jobs", 1, MOST_JOBS).unwrap_or(1),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::digest::{Hash, Key};
+use crate::found::FoundSet;
 use crate::path::RelPath;
 use crate::result::ActionResult;
 use crate::store::local::LocalStore;
@@ -566,6 +567,12 @@ impl Store for Meddled<'_> {
     }
     fn save_result(&self, key: &Key, result: &ActionResult) -> Result<(), StoreError> {
         self.store.save_result(key, result)
+    }
+    fn found(&self, key: &Key) -> Result<Vec<FoundSet>, StoreError> {
+        self.store.found(key)
+    }
+    fn save_found(&self, key: &Key, set: &FoundSet) -> Result<(), StoreError> {
+        self.store.save_found(key, set)
     }
 }
 
@@ -1274,6 +1281,12 @@ impl Store for Gone<'_> {
     }
     fn save_result(&self, key: &Key, result: &ActionResult) -> Result<(), StoreError> {
         self.store.save_result(key, result)
+    }
+    fn found(&self, key: &Key) -> Result<Vec<FoundSet>, StoreError> {
+        self.store.found(key)
+    }
+    fn save_found(&self, key: &Key, set: &FoundSet) -> Result<(), StoreError> {
+        self.store.save_found(key, set)
     }
 }
 

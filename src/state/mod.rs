@@ -8,6 +8,7 @@
 //! | `lock` | one build at a time, with the lock on the workspace's root directory | once |
 //! | `records-v1` | what is remembered of each action | a line behind the others as it happens; anew when half of it is stale |
 //! | `fingerprints/NAME` | the text that an action was last brought up to date from | when it runs or is restored |
+//! | `found/NAME` | what was found that an action reads, beside what it declares | when it is another |
 //! | `index-v1` | the stat index | anew, by rename, when it changed |
 //! | `workspace-v1` | what Cargo said of the workspace | anew, by rename, when Cargo was asked |
 //! | `tools-v1` | what tools said of their version | anew, by rename, when one was asked |
@@ -117,6 +118,11 @@ impl State {
     /// The text that an action was last brought up to date from.
     pub fn fingerprint(&self, action: &ActionName) -> PathBuf {
         self.dir.join("fingerprints").join(file_name(action, ""))
+    }
+
+    /// What was found that an action reads.
+    pub fn found(&self, action: &ActionName) -> PathBuf {
+        self.dir.join("found").join(file_name(action, ""))
     }
 
     /// Makes the directories that a build writes to, and marks the state as a cache that backups may leave out.

@@ -7,7 +7,7 @@
 //!     CACHEDIR.TAG       tells backups to leave it out
 //!     results/ab/KEY     the text of an action result, KEY = ab… (see `result.rs`)
 //!     blobs/ab/HASH      bytes, named by their hash, HASH = ab…
-//!     found/             reserved: sets of files that runs were found to read, by static key (a later version's)
+//!     found/ab/KEY       the sets of files that runs with the static key KEY = ab… were found to read (see `found.rs`)
 //!     tmp/               files that are being written
 //!     usage              about how large all this is: lines `+BYTES`
 //!     gc.lock            held by the one collection that is at work, where the file system has locks
@@ -28,7 +28,8 @@
 //!
 //! Anybody. A blob that is there is believed only after a look at its bytes: a small one is compared, a large one is replaced by the copy that
 //! had to be made to know its name. So what a result names was right when the result was filed. Writers of the same blob write the same bytes, and of two writers of the same result the last one wins, either being
-//! a result for that key. There is one collection at a time ([`LocalStore::gc`]), and it may run beside everything else: it
+//! a result for that key. Sets of found files are read, added to and replaced: of two writers one may be lost, which costs a run.
+//! There is one collection at a time ([`LocalStore::gc`]), and it may run beside everything else: it
 //! removes results before blobs and spares blobs that are young and that nobody names yet. Who finds a blob in its place instead of saving
 //! it notes that as a use, and a collection looks once more when it has moved the blob aside: what was used meanwhile is moved back.
 //! The lock of a collection saves work and keeps two from taking away more than either would, no more, so that it can be done without
@@ -58,6 +59,7 @@ use super::{Store, StoreError};
 use crate::digest::{Digest, Hash, Key};
 use crate::error::Error;
 use crate::format;
+use crate::found::{self, FoundSet};
 use crate::result::ActionResult;
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File};
@@ -128,6 +130,10 @@ impl LocalStore {
         self.filed("results", &key.0)
     }
 
+    fn found_path(&self, key: &Key) -> PathBuf {
+        self.filed("found", &key.0)
+    }
+
     fn blob_path(&self, hash: &Hash) -> PathBuf {
         self.filed("blobs", hash)
     }
@@ -194,6 +200,43 @@ impl Store for LocalStore {
             temporary.file.write_all(text.as_bytes())?;
             // By the same clock as what notes the use of blobs: a result is never older than what it names.
             temporary.file.set_modified(SystemTime::now())?;
+            self.publish(temporary, &path, text.len() as u64)
+        };
+        save().map_err(|error| self.unwritable(error))
+    }
+
+    fn found(&self, key: &Key) -> Result<Vec<FoundSet>, StoreError> {
+        let path = self.found_path(key);
+        let file = match file::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(io_error("cannot read", &path, error)),
+        };
+        match read_found(key, &file).map_err(|error| io_error("cannot read", &path, error))? {
+            Ok(sets) => {
+                if self.leaves_traces {
+                    file::mark_used(&file);
+                }
+                Ok(sets)
+            }
+            Err(how) => Err(self.damaged(format!("what is found by {key}"), how, &path)),
+        }
+    }
+
+    fn save_found(&self, key: &Key, set: &FoundSet) -> Result<(), StoreError> {
+        // Sets that cannot be read are lost, which costs runs.
+        let sets = self.found(key).unwrap_or_default();
+        if sets.first() == Some(set) {
+            return Ok(());
+        }
+        let text = found::to_text(key, &found::with(sets, set));
+        let path = self.found_path(key);
+        if text.len() as u64 > RESULT_SIZE_MAX {
+            return Err(io_error("cannot write", &path, io::ErrorKind::FileTooLarge.into()));
+        }
+        let save = || {
+            let mut temporary = self.temporary()?;
+            temporary.file.write_all(text.as_bytes())?;
             self.publish(temporary, &path, text.len() as u64)
         };
         save().map_err(|error| self.unwritable(error))
@@ -345,6 +388,15 @@ const CACHEDIR_TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55
 
 /// Reads a result; the inner error is in what way it is damaged.
 fn read_result(key: &Key, file: &File) -> io::Result<Result<ActionResult, String>> {
+    Ok(read_text(file)?.and_then(|text| ActionResult::from_text(key, &text)))
+}
+
+/// Reads sets of found files; the inner error is in what way they are damaged.
+fn read_found(key: &Key, file: &File) -> io::Result<Result<Vec<FoundSet>, String>> {
+    Ok(read_text(file)?.and_then(|text| found::from_text(key, &text)))
+}
+
+fn read_text(file: &File) -> io::Result<Result<Vec<u8>, String>> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Ok(Err("it is not a file".to_owned()));
@@ -353,7 +405,7 @@ fn read_result(key: &Key, file: &File) -> io::Result<Result<ActionResult, String
     file.take(RESULT_SIZE_MAX + 1).read_to_end(&mut text)?;
     match text.len() as u64 > RESULT_SIZE_MAX {
         true => Ok(Err("it is larger than any result".to_owned())),
-        false => Ok(ActionResult::from_text(key, &text)),
+        false => Ok(Ok(text)),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Store, StoreError};
 use crate::digest::{Digest, Hash, Key};
 use crate::error::Error;
+use crate::found::{self, FoundSet};
 use crate::result::ActionResult;
 use std::collections::BTreeMap;
 use std::fs;
@@ -34,6 +35,7 @@ pub struct Counts {
 struct Kept {
     results: BTreeMap<Key, Vec<u8>>,
     blobs: BTreeMap<Hash, Vec<u8>>,
+    found: BTreeMap<Key, Vec<FoundSet>>,
     counts: Counts,
 }
 
@@ -121,6 +123,17 @@ impl Store for MemoryStore {
         let mut kept = self.kept();
         kept.counts.results_saved += 1;
         kept.results.insert(*key, result.to_text(key).into_bytes());
+        Ok(())
+    }
+
+    fn found(&self, key: &Key) -> Result<Vec<FoundSet>, StoreError> {
+        Ok(self.kept().found.get(key).cloned().unwrap_or_default())
+    }
+
+    fn save_found(&self, key: &Key, set: &FoundSet) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        let sets = kept.found.remove(key).unwrap_or_default();
+        kept.found.insert(*key, found::with(sets, set));
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The store seam: results by key and blobs by digest. Knows no step, and no path of a checkout.
+//! The store seam: results by key, blobs by digest, and the sets of files that runs were found to read, by static key. Knows no step, and no path of a checkout.
 
 pub mod local;
 pub mod memory;
@@ -6,6 +6,7 @@ pub mod place;
 
 use crate::digest::{Digest, Key};
 use crate::error::Error;
+use crate::found::FoundSet;
 use crate::result::ActionResult;
 use std::fmt;
 use std::path::PathBuf;
@@ -27,6 +28,13 @@ pub trait Store: Send + Sync {
 
     /// Files `result` under `key`, after all of its blobs have been kept. Replaces one that is there.
     fn save_result(&self, key: &Key, result: &ActionResult) -> Result<(), StoreError>;
+
+    /// The sets of files that runs with this static key were found to read, the latest first; none if none are known.
+    fn found(&self, key: &Key) -> Result<Vec<FoundSet>, StoreError>;
+
+    /// Notes that a run with this static key read `set`, in front of the sets that are noted already; see [`crate::found::with`]. Of two who do so at
+    /// the same moment one may be lost, which costs a run.
+    fn save_found(&self, key: &Key, set: &FoundSet) -> Result<(), StoreError>;
 }
 
 /// Why a store could not do it. None of these fails a build, but for [`StoreError::Destination`].

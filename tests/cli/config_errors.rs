@@ -767,7 +767,7 @@ colour = "red"
     7 | colour = "red"
       | ^^^^^^
       |
-      = help: the keys of a step are `run`, `inputs`, `outputs`, `needs`, `env`, `track-env`, `pass-env`, `tools`, `matrix`, `matrix-exclude`, `test`, `default`, `dir`, `timeout`, `retries`, `jobs`, `platform`
+      = help: the keys of a step are `run`, `inputs`, `discover`, `depfile`, `outputs`, `needs`, `env`, `track-env`, `pass-env`, `tools`, `matrix`, `matrix-exclude`, `test`, `default`, `dir`, `timeout`, `retries`, `jobs`, `platform`
 
     error: 1 mistake in the configuration
     "#);
@@ -2775,6 +2775,275 @@ outputs = []
         run.stderr().contains("the input pattern `src/**` of step `#b` matches nothing"),
         "{run}"
     );
+}
+
+#[test]
+fn a_discover_that_is_no_table_is_told() {
+    assert_snapshot!(drawn_for_step(r#"
+run = ["go", "build", "./api"]
+outputs = []
+discover = "./api"
+"#), @r#"
+    error: `discover` in step `#api` is not a table
+     --> Cargo.toml:7:12
+      |
+    7 | discover = "./api"
+      |            ^^^^^^^ this is a string
+      |
+      = help: write `discover = { go = "./services/api" }`
+
+    error: 1 mistake in the configuration
+    "#);
+}
+
+#[test]
+fn a_discover_without_go_and_with_unknown_keys_is_told() {
+    assert_snapshot!(drawn_for_step(r#"
+run = ["go", "build", "./api"]
+outputs = []
+discover = { Go = "./api", python = "x", tests = true }
+"#), @r#"
+    error: `discover` in step `#api` has no `go`
+     --> Cargo.toml:7:1
+      |
+    7 | discover = { Go = "./api", python = "x", tests = true }
+      | ^^^^^^^^
+      |
+      = help: name the packages: `discover = { go = "./services/api" }`
+
+    error: unknown key `Go` in `discover` in step `#api`
+     --> Cargo.toml:7:14
+      |
+    7 | discover = { Go = "./api", python = "x", tests = true }
+      |              ^^ did you mean `go`?
+
+    error: unknown key `python` in `discover` in step `#api`
+     --> Cargo.toml:7:28
+      |
+    7 | discover = { Go = "./api", python = "x", tests = true }
+      |                            ^^^^^^
+      |
+      = help: there are `go`, `tags` and `test`
+
+    error: unknown key `tests` in `discover` in step `#api`
+     --> Cargo.toml:7:42
+      |
+    7 | discover = { Go = "./api", python = "x", tests = true }
+      |                                          ^^^^^ did you mean `test`?
+
+    error: 4 mistakes in the configuration
+    "#);
+}
+
+#[test]
+fn values_of_the_wrong_type_in_discover_are_told() {
+    assert_snapshot!(drawn_for_step(r#"
+run = ["go", "build", "."]
+outputs = []
+discover = { go = 1, tags = "fancy", test = "true" }
+"#), @r#"
+    error: `go` in `discover` in step `#api` is not a string or an array of strings
+     --> Cargo.toml:7:19
+      |
+    7 | discover = { go = 1, tags = "fancy", test = "true" }
+      |                   ^ this is an integer
+
+    error: `tags` in `discover` in step `#api` is not an array of strings
+     --> Cargo.toml:7:29
+      |
+    7 | discover = { go = 1, tags = "fancy", test = "true" }
+      |                             ^^^^^^^ this is a string
+      |
+      = help: write `["fancy"]`
+
+    error: `test` in `discover` in step `#api` is not `true` or `false`
+     --> Cargo.toml:7:45
+      |
+    7 | discover = { go = 1, tags = "fancy", test = "true" }
+      |                                             ^^^^^^ this is a string
+      |
+      = help: write `true` without quotes
+
+    error: 3 mistakes in the configuration
+    "#);
+    assert_snapshot!(drawn_for_step(r#"
+run = ["go", "build", "."]
+outputs = []
+discover = { go = [], tags = ["a,b"] }
+"#), @r#"
+    error: `go` in `discover` in step `#api` is empty
+     --> Cargo.toml:7:19
+      |
+    7 | discover = { go = [], tags = ["a,b"] }
+      |                   ^^
+
+    error: bad tag `a,b` in `tags` in `discover` in step `#api`
+     --> Cargo.toml:7:31
+      |
+    7 | discover = { go = [], tags = ["a,b"] }
+      |                               ^^^^^ a tag is one word, each an element of its own
+
+    error: 2 mistakes in the configuration
+    "#);
+}
+
+#[test]
+fn go_packages_that_cannot_be_meant_are_told() {
+    assert_snapshot!(drawn_for_step(r#"
+run = ["go", "build", "."]
+outputs = []
+discover = { go = ["/api", "services/api", "./main.go", "../..", "./apx/...", "-x", "./{out}"] }
+"#), @r#"
+    error: the Go package `/api` in step `#api` is not a relative path
+     --> Cargo.toml:7:20
+      |
+    7 | discover = { go = ["/api", "services/api", "./main.go", "../..", "./apx/...", "-x", "./{out}"] }
+      |                    ^^^^^^
+      |
+      = help: write `./api`: it is relative to the step's `dir`
+
+    error: the Go package `services/api` in step `#api` is not a relative path
+     --> Cargo.toml:7:28
+      |
+    7 | discover = { go = ["/api", "services/api", "./main.go", "../..", "./apx/...", "-x", "./{out}"] }
+      |                            ^^^^^^^^^^^^^^
+      |
+      = help: write `./services/api`: it is relative to the step's `dir`
+
+    error: the Go package `./main.go` in step `#api` is a file
+     --> Cargo.toml:7:44
+      |
+    7 | discover = { go = ["/api", "services/api", "./main.go", "../..", "./apx/...", "-x", "./{out}"] }
+      |                                            ^^^^^^^^^^^
+      |
+      = help: name the directory that it lies in
+
+    error: the Go package `../..` in step `#api` leaves the workspace
+     --> Cargo.toml:7:57
+      |
+    7 | discover = { go = ["/api", "services/api", "./main.go", "../..", "./apx/...", "-x", "./{out}"] }
+      |                                                         ^^^^^^^
+      |
+      = help: it is relative to the step's `dir`
+
+    error: the Go package `-x` in step `#api` is not a relative path
+     --> Cargo.toml:7:79
+      |
+    7 | discover = { go = ["/api", "services/api", "./main.go", "../..", "./apx/...", "-x", "./{out}"] }
+      |                                                                               ^^^^
+      |
+      = help: write `./-x`: it is relative to the step's `dir`
+
+    error: `{out}` has no meaning in `discover` of step `#api`
+     --> Cargo.toml:7:88
+      |
+    7 | discover = { go = ["/api", "services/api", "./main.go", "../..", "./apx/...", "-x", "./{out}"] }
+      |                                                                                        ^^^^^
+      |
+      = help: what a step leaves is no input of its own
+
+    error: 6 mistakes in the configuration
+    "#);
+}
+
+#[test]
+fn a_depfile_that_cannot_be_meant_is_told() {
+    assert_snapshot!(drawn_for_step(r#"
+run = "cc -MD -MF x.d -c x.c"
+outputs = []
+depfile = "x.d"
+"#), @r#"
+    error: `depfile` in step `#api` does not lie in `{out}`
+     --> Cargo.toml:7:11
+      |
+    7 | depfile = "x.d"
+      |           ^^^^^
+      |
+      = help: it is read after each run and then removed: write `{out}/NAME.d`
+
+    error: 1 mistake in the configuration
+    "#);
+    assert_snapshot!(drawn_for_step(r#"
+run = "cc -MD -MF x.d -c x.c"
+outputs = []
+depfile = ["{out}", "{out}/*.d", "{out}/../x.d", 1]
+"#), @r#"
+    error: `depfile` in step `#api` does not lie in `{out}`
+     --> Cargo.toml:7:12
+      |
+    7 | depfile = ["{out}", "{out}/*.d", "{out}/../x.d", 1]
+      |            ^^^^^^^
+      |
+      = help: it is read after each run and then removed: write `{out}/NAME.d`
+
+    error: wrong pattern in `depfile` of step `#api`
+     --> Cargo.toml:7:21
+      |
+    7 | depfile = ["{out}", "{out}/*.d", "{out}/../x.d", 1]
+      |                     ^^^^^^^^^^^ a dependency file has one name
+
+    error: wrong pattern in `depfile` of step `#api`
+     --> Cargo.toml:7:34
+      |
+    7 | depfile = ["{out}", "{out}/*.d", "{out}/../x.d", 1]
+      |                                  ^^^^^^^^^^^^^^ this path leaves `{out}`
+
+    error: an element of `depfile` in step `#api` is not a string
+     --> Cargo.toml:7:50
+      |
+    7 | depfile = ["{out}", "{out}/*.d", "{out}/../x.d", 1]
+      |                                                  ^ this is an integer
+      |
+      = help: write `"1"`, with quotes
+
+    error: 4 mistakes in the configuration
+    "#);
+}
+
+#[test]
+fn what_is_found_without_a_command_is_told() {
+    assert_snapshot!(drawn_for_step(r#"
+inputs = ["x"]
+discover = { go = "." }
+depfile = "{out}/x.d"
+"#), @r#"
+    error: step `#api` has `discover` but no `run`
+     --> Cargo.toml:6:1
+      |
+    6 | discover = { go = "." }
+      | ^^^^^^^^
+      |
+      = help: without `run` a step is a named set of files
+
+    error: step `#api` has `depfile` but no `run`
+     --> Cargo.toml:7:1
+      |
+    7 | depfile = "{out}/x.d"
+      | ^^^^^^^
+      |
+      = help: without `run` a step is a named set of files
+
+    error: 2 mistakes in the configuration
+    "#);
+}
+
+#[test]
+fn a_go_package_that_does_not_exist_is_told_unless_a_step_makes_it() {
+    assert_snapshot!(drawn_for_step(r#"
+run = ["go", "vet", "./apx/..."]
+outputs = []
+discover = { go = "./apx/..." }
+"#), @r#"
+    error: a Go package of step `#api` does not exist
+     --> Cargo.toml:7:19
+      |
+    7 | discover = { go = "./apx/..." }
+      |                   ^^^^^^^^^^^ there is no directory `apx` in the workspace
+      |
+      = help: it is relative to the step's `dir`
+
+    error: 1 mistake in the configuration
+    "#);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod command_line;
 mod config_errors;
 mod costs;
 mod dependencies;
+mod discover;
 mod explain;
 mod failure;
 mod faults;

@@ -2,6 +2,7 @@
 
 use granular::content::{Content, Output};
 use granular::digest::{Digest, Hash, Key};
+use granular::found::FoundSet;
 use granular::path::{Base, OutputPath, RelPath};
 use granular::result::ActionResult;
 use granular::store::local::{FindingKind, GcLimit, LocalStore};
@@ -127,6 +128,7 @@ fn store_contract(new: impl Fn() -> Box<dyn Store>) {
     a_blob_that_was_never_saved_is_missing(&*new());
     equal_bytes_are_fetched_as_often_as_asked(&*new());
     the_last_result_for_a_key_counts(&*new());
+    sets_of_found_files_come_back_the_latest_first(&*new());
     a_file_that_is_there_is_not_overwritten(&*new());
     a_fetch_with_one_missing_blob_fails(&*new());
     a_wrong_size_is_not_served(&*new());
@@ -195,6 +197,19 @@ fn the_last_result_for_a_key_counts(store: &dyn Store) {
     let second = store.save_files(&[scratch.file("b", "second")]).unwrap();
     store.save_result(&key("a"), &result(&second)).unwrap();
     assert_eq!(store.result(&key("a")).unwrap(), Some(result(&second)));
+}
+
+fn found(name: &str) -> FoundSet {
+    FoundSet::new(vec![RelPath::new(name).unwrap()], vec!["/usr/include/stdio.h".to_owned()])
+}
+
+fn sets_of_found_files_come_back_the_latest_first(store: &dyn Store) {
+    assert_eq!(store.found(&key("static")).unwrap(), []);
+    for name in ["a.h", "b.h", "a.h", "a.h"] {
+        store.save_found(&key("static"), &found(name)).unwrap();
+    }
+    store.save_found(&key("other"), &found("c.h")).unwrap();
+    assert_eq!(store.found(&key("static")).unwrap(), [found("a.h"), found("b.h")]);
 }
 
 fn a_file_that_is_there_is_not_overwritten(store: &dyn Store) {
@@ -889,4 +904,40 @@ fn trouble_with_the_place_to_restore_to_is_none_of_the_store() {
             assert!(trouble.to_string().contains(place), "{trouble}");
         }
     }
+}
+
+#[test]
+fn sets_of_found_files_are_verified_counted_and_collected_with_the_results_of_their_time() {
+    let scratch = Scratch::new();
+    let store = LocalStore::open(&scratch.0.join("cache"));
+    let blob = save(&store, &scratch, "old", &[1; 4000]).hash.to_string();
+    save(&store, &scratch, "new", &[2; 4000]);
+    for name in ["old", "new"] {
+        store.save_found(&key(name), &found(name)).unwrap();
+    }
+    let path = |kind: &str, name: &str| {
+        let hash = key(name).to_string();
+        scratch.0.join("cache/v1").join(kind).join(&hash[..2]).join(hash)
+    };
+    let day = Duration::from_secs(24 * 60 * 60);
+    set_age(&path("results", "old"), day);
+    set_age(&path("found", "old"), day);
+    set_age(&scratch.0.join("cache/v1/blobs").join(&blob[..2]).join(&blob), day);
+    let report = store.gc(GcLimit::default(), true).unwrap().unwrap();
+    let size = fs::metadata(path("found", "old")).unwrap().len();
+    assert!(size > 0 && report.bytes_before > 8000 + 2 * size);
+    let limit = GcLimit { max_size: Some(report.bytes_before - 1000), ..GcLimit::default() };
+    let report = store.gc(limit, false).unwrap().unwrap();
+    assert_eq!((report.results_removed, report.blobs_removed), (1, 1));
+    assert_eq!(store.found(&key("old")).unwrap(), []);
+    assert_eq!(store.found(&key("new")).unwrap(), [found("new")]);
+
+    assert_eq!(store.verify(false).unwrap().damaged, []);
+    fs::write(path("found", "new"), "granular-found 1\n").unwrap();
+    let damaged = store.verify(true).unwrap().damaged;
+    assert_eq!(
+        damaged.iter().map(|it| (it.kind, it.removed)).collect::<Vec<_>>(),
+        [(FindingKind::Found, true)]
+    );
+    assert_eq!(store.found(&key("new")).unwrap(), []);
 }

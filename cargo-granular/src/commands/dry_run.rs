@@ -139,7 +139,15 @@ mod tests {
 
     fn assessment(number: usize, outlook: Outlook, reasons: Vec<DirtyReason>) -> Assessment {
         let (action, fingerprint, record) = (ActionId(number), None, None);
-        Assessment { action, outlook, fingerprint, reasons, record, forgotten: None }
+        Assessment {
+            action,
+            outlook,
+            fingerprint,
+            reasons,
+            found: Vec::new(),
+            record,
+            forgotten: None,
+        }
     }
 
     fn all() -> Vec<Assessment> {

@@ -13,6 +13,7 @@ use crate::wording;
 use granular::action::ActionId;
 use granular::assess::{self, Assessment, Edges, Outlook};
 use granular::content::{Content, Output};
+use granular::found::Discovery;
 use granular::path::RelPath;
 use granular::result::ActionResult;
 use granular::state::records::{Record, Why};
@@ -138,9 +139,11 @@ fn fingerprint(view: &View<'_>) -> Result<String> {
     Ok(format!("{}{end}", fingerprint.text))
 }
 
-/// The name and three paragraphs: what was, what would be, and where the result is from.
+/// The name and paragraphs: what was, what would be, what was found, and where the result is from.
 fn human(view: &View<'_>, all: bool) -> String {
-    let paragraphs = [last_time(view), now(view, all), origin(view)];
+    let mut paragraphs = vec![last_time(view), now(view, all)];
+    paragraphs.extend(view.assessment.found.iter().map(|found| discovery(found, all)));
+    paragraphs.push(origin(view));
     let paragraphs: String = paragraphs.iter().map(|paragraph| format!("\n{paragraph}")).collect();
     format!("{}\n{paragraphs}", view.name)
 }
@@ -191,6 +194,20 @@ fn now(view: &View<'_>, all: bool) -> String {
         }
         Outlook::Impossible(why) => format!("Now it cannot run: {}\n", wording::one_line(why)),
     }
+}
+
+/// What a finder found: all of it, or the first few.
+fn discovery(found: &Discovery, all: bool) -> String {
+    let shown = if all { found.paths.len() } else { wording::REASONS };
+    let mut text =
+        format!("{} found by {}:\n", wording::count(found.paths.len(), "input"), found.finder);
+    for path in found.paths.iter().take(shown) {
+        text.push_str(&format!("  {}\n", wording::one_line(path)));
+    }
+    if found.paths.len() > shown {
+        text.push_str(&format!("  and {} more (-v tells all)\n", found.paths.len() - shown));
+    }
+    text
 }
 
 fn origin(view: &View<'_>) -> String {
@@ -257,6 +274,9 @@ fn object(view: &View<'_>, opened: &Opened) -> Value {
     let name = &opened.project.graph[view.assessment.action].name;
     let mut object = json::names("granular-explanation", name);
     dry_run::describe(&mut object, view.assessment, opened);
+    let found = view.assessment.found.iter();
+    object["found"] =
+        found.map(|found| json!({"by": found.finder.to_string(), "paths": found.paths})).collect();
     object["last"] = json!(view.assessment.record.as_deref().map(record));
     object["result"] = json!(view.result().map(|(_, result)| made(result)));
     object
@@ -326,6 +346,7 @@ mod tests {
                 key: Key(Hash::from_bytes([0xab; 32])),
             }),
             reasons: changed.iter().map(reason).collect(),
+            found: Vec::new(),
             record: Some(Arc::new(Record {
                 key: Key(Hash::from_bytes([1; 32])),
                 result: result("/w", 500_000),

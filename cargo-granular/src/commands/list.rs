@@ -120,6 +120,8 @@ pub(crate) mod made_up {
             run_span: 0..0,
             inputs: None,
             outputs: leaves.then_some(out).into_iter().collect(),
+            discover: None,
+            depfiles: Vec::new(),
             needs: needs.iter().map(need).collect(),
             env: BTreeMap::new(),
             track_env: BTreeSet::new(),

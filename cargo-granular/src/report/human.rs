@@ -225,7 +225,7 @@ impl Human {
                 say_log(&mut say, failed.log.as_deref());
                 say("help:", &wording::one_line(hint));
             }
-            Failure::Environment { message, hint } => {
+            Failure::Environment { message, hint } | Failure::Finding { message, hint } => {
                 say("reason:", &wording::one_line(message));
                 say_log(&mut say, failed.log.as_deref());
                 if let Some(hint) = hint {

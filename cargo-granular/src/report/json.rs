@@ -131,6 +131,9 @@ pub(crate) fn failure(failure: &Failure, duration: Duration) -> Value {
         Failure::Inputs { message, hint } => {
             json!({"kind": "inputs", "message": message, "help": hint})
         }
+        Failure::Finding { message, hint } => {
+            json!({"kind": "finding", "message": message, "help": hint})
+        }
         Failure::Environment { message, hint } => {
             json!({"kind": "environment", "message": message, "help": hint})
         }
@@ -183,6 +186,7 @@ fn dirty_reason(reason: &DirtyReason) -> Value {
             object["from"] = json!(then);
             object["to"] = json!(now);
         }
+        DirtyReason::Found(finder, _) => object["found_by"] = json!(finder.to_string()),
         _ => {}
     }
     object

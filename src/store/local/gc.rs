@@ -39,11 +39,16 @@ pub struct GcReport {
     pub bytes_after: u64,
 }
 
+/// What leads to a result is saved and used this shortly before or after it.
+const TOGETHER: Duration = Duration::from_secs(60);
+
 /// What is to go.
 #[derive(Debug, Default)]
 struct Plan {
     results: Vec<Item>,
     blobs: Vec<Item>,
+    /// Sets of found files.
+    found: Vec<Item>,
     temporary: Vec<(PathBuf, Item)>,
 }
 
@@ -167,8 +172,16 @@ impl LocalStore {
         }
         let idle = blobs.values().filter(|blob| blob.is_idle(now));
         plan.blobs = idle.map(|blob| blob.item).collect();
+        plan.found = listing.found.iter().copied().filter(is_outdated).collect();
         if let Some(max_size) = limit.max_size {
+            let before = plan.results.len();
             plan.shrink(listing.bytes(), max_size, now, kept, &mut blobs);
+            // What leads to results goes with those that were used last at the same time.
+            let went = plan.results.get(before..).unwrap_or_default();
+            if let Some(until) = went.iter().map(|item| item.modified).max() {
+                let goes = |item: &&Item| item.modified <= until + TOGETHER && !is_outdated(item);
+                plan.found.extend(listing.found.iter().filter(goes));
+            }
         }
         Ok(plan)
     }
@@ -198,6 +211,11 @@ impl LocalStore {
             if self.remove(&self.result_path(&Key(item.hash)), item)? {
                 report.results_removed += 1;
                 report.results_kept -= 1;
+                report.bytes_after -= item.size;
+            }
+        }
+        for item in &plan.found {
+            if self.remove(&self.found_path(&Key(item.hash)), item)? {
                 report.bytes_after -= item.size;
             }
         }
@@ -285,6 +303,7 @@ impl Plan {
             .results
             .iter()
             .chain(&self.blobs)
+            .chain(&self.found)
             .chain(self.temporary.iter().map(|(_, item)| item));
         items.fold(0, |sum, item| sum.saturating_add(item.size))
     }

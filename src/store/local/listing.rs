@@ -12,6 +12,8 @@ use std::time::SystemTime;
 pub(super) struct Listing {
     pub(super) results: Vec<Item>,
     pub(super) blobs: Vec<Item>,
+    /// Sets of found files, by static key.
+    pub(super) found: Vec<Item>,
     /// Files in `tmp/`.
     pub(super) temporary: Vec<Temporary>,
     /// Files and directories that a store does not have.
@@ -42,7 +44,7 @@ pub(super) struct Temporary {
 impl Listing {
     /// The sum of the lengths of all files, but for the unknown ones, in bytes.
     pub(super) fn bytes(&self) -> u64 {
-        let items = self.results.iter().chain(&self.blobs).map(|item| item.size);
+        let items = self.results.iter().chain(&self.blobs).chain(&self.found).map(|item| item.size);
         let temporary = self.temporary.iter().map(|temporary| temporary.size);
         items.chain(temporary).fold(self.other_bytes, u64::saturating_add)
     }
@@ -55,6 +57,7 @@ impl LocalStore {
         let mut listing = Listing::default();
         listing.results = self.items("results", &mut listing.unknown)?;
         listing.blobs = self.items("blobs", &mut listing.unknown)?;
+        listing.found = self.items("found", &mut listing.unknown)?;
         for (entry, metadata) in entries(&self.dir.join("tmp"))? {
             match metadata.is_file() {
                 true => listing.temporary.push(Temporary {

@@ -1,7 +1,7 @@
 //! Reads back everything that a store holds.
 
 use super::listing::Item;
-use super::{LocalStore, file, io_error, parallel, read_result};
+use super::{LocalStore, file, io_error, parallel, read_found, read_result};
 use crate::digest::{Digest, Hash, Key};
 use crate::store::StoreError;
 use std::collections::{HashMap, HashSet};
@@ -18,7 +18,7 @@ pub struct VerifyReport {
     pub blobs: usize,
     /// How many bytes they have together.
     pub bytes: u64,
-    /// What is wrong, results before blobs.
+    /// What is wrong: results, then sets of found files, then blobs.
     pub damaged: Vec<Finding>,
     /// Files and directories that are none of the store's. They do no harm and are left alone.
     pub unknown: Vec<PathBuf>,
@@ -46,6 +46,8 @@ pub enum FindingKind {
     Result,
     /// The bytes of a blob.
     Blob,
+    /// Sets of files that runs were found to read.
+    Found,
     /// A result that is sound itself, and names a blob that is not there or has been taken away.
     Dangling,
 }
@@ -74,6 +76,7 @@ impl LocalStore {
         report.bytes = listing
             .results
             .iter()
+            .chain(&listing.found)
             .chain(&listing.blobs)
             .fold(0, |sum, item| sum.saturating_add(item.size));
         let mut blob_findings = Vec::new();
@@ -88,6 +91,7 @@ impl LocalStore {
         for (key, blobs) in named {
             report.damaged.extend(self.look_for(&key, &blobs, &sizes, repair));
         }
+        report.damaged.extend(listing.found.iter().filter_map(|item| self.read_sets(item, repair)));
         report.damaged.append(&mut blob_findings);
         Ok(report)
     }
@@ -120,6 +124,26 @@ impl LocalStore {
             }
         }
         Ok(named)
+    }
+
+    /// What is wrong with the sets of found files under a static key.
+    fn read_sets(&self, item: &Item, repair: bool) -> Option<Finding> {
+        let key = Key(item.hash);
+        let path = self.found_path(&key);
+        let how = match file::open(&path).and_then(|file| read_found(&key, &file)) {
+            Ok(Ok(_)) => return None,
+            Ok(Err(how)) => how,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => format!("it cannot be read: {error}"),
+        };
+        let removed = repair && file::remove(&path);
+        Some(Finding {
+            kind: FindingKind::Found,
+            what: format!("what is found by {key}"),
+            path,
+            how,
+            removed,
+        })
     }
 
     /// What is wrong with a blob. One that has vanished was collected, which is not wrong. One that has none of the sizes which results
