@@ -35,6 +35,7 @@ use crate::digest::{Hash, Key};
 use crate::export::{self, NeedExports};
 use crate::format;
 use crate::found::{Finder, Outside};
+use crate::path::RelPath;
 use crate::reason::DirtyReason;
 use crate::step::Run;
 use crate::tools::Identity;
@@ -180,6 +181,15 @@ fn write_output_patterns(text: &mut String, action: &Action) {
         canon::quote(text, path.as_str());
         text.push('\n');
     }
+}
+
+/// The paths of the inputs in a fingerprint's text.
+pub(crate) fn inputs(text: &str) -> Vec<RelPath> {
+    let input = |line: &str| match read_line(line) {
+        Some((Subject::Input(path), _)) => RelPath::new(path),
+        _ => None,
+    };
+    text.lines().filter_map(input).collect()
 }
 
 /// What is different between two fingerprints' texts, the main reason first; empty if they are the same.

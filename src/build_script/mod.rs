@@ -272,6 +272,7 @@ fn bring_up_to_date(wanted: &Wanted) -> Result<Outputs, Failed> {
     let _ = State::new(project.workspace.state_dir()).create();
     workspace::remember(&question, &known);
     let summary = engine(&project, &context, &ids, &jobserver)?;
+    rerun::found(&project, &planned).iter().for_each(|path| directives::rerun_if_changed(path));
     if !summary.failures.is_empty() || !summary.summary.success() {
         return Err(Failed { messages: summary.failures });
     }

@@ -6,10 +6,12 @@
 
 use crate::action::ActionId;
 use crate::build::{command, files};
+use crate::fingerprint;
 use crate::ignore::Ignore;
 use crate::inputs::Hidden;
 use crate::path::{Base, OutputPath, RelPath};
 use crate::project::Project;
+use crate::state::State;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
@@ -48,6 +50,30 @@ pub(super) fn watched(
     }
     watched.paths.retain(|path| path.exists());
     watched
+}
+
+/// What was found rather than declared, known once the steps are up to date: each file, and of packages the directory too, where a new file
+/// would count.
+pub(super) fn found(project: &Project, planned: &[ActionId]) -> BTreeSet<PathBuf> {
+    let mut sources = Sources::new(&project.workspace.root, files::hidden(project));
+    let state = State::new(project.state_dir.clone());
+    let mut paths = BTreeSet::new();
+    let finds = |id: &&ActionId| {
+        let action = &project.graph[**id];
+        action.discover.is_some() || !action.depfiles.is_empty()
+    };
+    for id in planned.iter().filter(finds) {
+        let action = &project.graph[*id];
+        let text = fs::read_to_string(state.fingerprint(&action.name)).unwrap_or_default();
+        for input in fingerprint::inputs(&text) {
+            let is_declared = action.inputs.matches(&input);
+            let dir = input.parent().filter(|_| action.discover.is_some() && !is_declared);
+            dir.into_iter().for_each(|dir| sources.cover(&dir, &mut paths));
+            sources.cover(&input, &mut paths);
+        }
+    }
+    paths.retain(|path| path.exists());
+    paths
 }
 
 /// Variables that Cargo sets for each build script, and watches itself.

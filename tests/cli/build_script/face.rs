@@ -268,3 +268,32 @@ fn outside_of_a_build_script_the_call_says_so() {
     let run = cargo(&p, "run -q").run().code(1);
     assert!(run.stdout().contains("not called from a build script: there is no OUT_DIR"), "{run}");
 }
+
+#[test]
+fn what_go_finds_is_watched_as_what_is_declared() {
+    let steps = step(
+        "service",
+        "go build -trimpath -o {out}/service ./service",
+        "discover = { go = \"./service\" }\noutputs = [\"{out}/service\"]\ndir = \"go\"",
+    );
+    let p = app("", &steps, BUILD);
+    p.write("app/go/go.mod", "module example.com/m\n\ngo 1.19\n");
+    let main =
+        "package main\n\nimport \"example.com/m/lib\"\n\nfunc main() { println(lib.Word) }\n";
+    p.write("app/go/service/main.go", main);
+    p.write("app/go/lib/lib.go", "package lib\n\nvar Word = \"one\"\n");
+    p.write("app/go/other/other.go", "package other\n");
+    cargo_build(&p);
+    assert_eq!(p.ran(), ["service"]);
+    cargo_build(&p);
+    p.write("app/go/other/other.go", "package other\n\nvar X = 1\n");
+    cargo_build(&p);
+    assert!(p.ran().is_empty(), "another package");
+    p.write("app/go/lib/lib.go", "package lib\n\nvar Word = word\n");
+    p.write("app/go/lib/word.go", "package lib\n\nconst word = \"two\"\n");
+    cargo_build(&p);
+    assert_eq!(p.ran(), ["service"]);
+    p.write("app/go/lib/init.go", "package lib\n\nfunc init() { Word = \"three\" }\n");
+    cargo_build(&p);
+    assert_eq!(p.ran(), ["service"], "a new file of a package that was found");
+}
