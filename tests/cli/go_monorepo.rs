@@ -30,7 +30,7 @@ fn real_go() -> PathBuf {
     found.expect("this test needs Go: on Debian, `sudo apt-get install golang-go`")
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (from, to) = (entry.path(), to.join(entry.file_name()));

@@ -26,6 +26,7 @@ mod parallel;
 mod project;
 mod reads;
 mod restore;
+mod rust_and_go;
 mod sandbox;
 mod soundness;
 mod store;
