@@ -43,7 +43,7 @@
 //! | layer | modules |
 //! | --- | --- |
 //! | alphabet: plain data and pure functions | [`digest`], [`path`], [`canon`], [`content`], [`error`], [`mistake`], [`format`](mod@format) |
-//! | declarations: from tables to a graph | [`workspace`], [`triple`], [`template`], [`pattern`], [`step`](mod@step), [`config`], [`action`], [`matrix`], [`graph`], [`select`], [`project`] |
+//! | declarations: from tables to a graph | [`workspace`], [`triple`], [`template`], [`pattern`], [`step`](mod@step), [`config`], [`action`], [`matrix`], [`graph`], [`select`], [`project`], `declare`, [`adhoc`] |
 //! | the tree: what is on disk | [`stat`], `own_file`, [`index`], `ignore`, `walk`, [`inputs`] |
 //! | keys: what may change outputs | [`environment`], [`rustup`], [`tools`], [`export`], [`fingerprint`], [`reason`] |
 //! | keeping: what was built before | [`result`], [`store`], [`outputs`], [`state`] |
@@ -82,6 +82,7 @@
 //! - *Keys of needs in the key of a dependent.* It saves waiting for digests, and rebuilds the world for a comment.
 
 pub mod action;
+pub mod adhoc;
 pub mod assess;
 pub mod build;
 pub mod build_script;
@@ -89,6 +90,7 @@ pub mod canon;
 pub mod clean;
 pub mod config;
 pub mod content;
+mod declare;
 pub mod digest;
 pub mod environment;
 pub mod error;

@@ -71,7 +71,7 @@ impl Session {
     }
 
     /// What `{target}` stands for.
-    fn triple(&self) -> Triple {
+    pub(crate) fn triple(&self) -> Triple {
         self.variable("CARGO_BUILD_TARGET").map_or_else(Triple::default, Triple::new)
     }
 

@@ -6,7 +6,6 @@
 //! So a step whose outputs lie in the tree cannot be built from here, nor one that needs such a step.
 
 mod context;
-mod declare;
 mod directives;
 mod guard;
 mod rerun;
@@ -14,6 +13,7 @@ mod rerun;
 use crate::action::ActionId;
 use crate::build::{self as engine, BuildError, Edges, Options};
 use crate::config::Extra;
+use crate::declare::Table;
 use crate::error::Error;
 use crate::event::{Event, Failure, Finished, Status, Summary};
 use crate::execute::child::{self, ChildExecutor};
@@ -31,7 +31,6 @@ use crate::store::local::{GcLimit, LocalStore};
 use crate::store::place;
 use crate::workspace::{self, ask};
 use context::Context;
-use declare::Table;
 use guard::Guard;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
