@@ -14,6 +14,7 @@
 //! | `set "CGO_ENABLED" "0"` | a variable that the step sets |
 //! | `track "GOFLAGS" "-v"` or `track "GOFLAGS" unset` | a variable that it sees |
 //! | `tool "go" HASH SIZE "go1.26"` | a tool: its executable's digest, and what it says of its version where it is known how to ask |
+//! | `cargo "server" HASH SIZE` | what Cargo built for the step, by the name that placeholders give it |
 //! | `outputs "{out}/api"` | an output pattern |
 //! | `input "main.go" CONTENT` | something it reads |
 //! | `export tree "gen/a.go" CONTENT` | something that a need exports |
@@ -57,6 +58,8 @@ pub struct Ingredients<'a> {
     pub tracked: &'a BTreeMap<String, Option<String>>,
     /// The tools it uses.
     pub tools: &'a [Identity],
+    /// What Cargo built for it.
+    pub artifacts: &'a [Identity],
     /// What it reads, sorted by path.
     pub inputs: &'a [Input],
     /// What its needs export.
@@ -69,7 +72,8 @@ pub fn of(ingredients: &Ingredients<'_>) -> Fingerprint {
     write_command(&mut text, ingredients.action);
     write_platform(&mut text, ingredients.action);
     write_environment(&mut text, ingredients);
-    write_tools(&mut text, ingredients.tools);
+    write_programs(&mut text, "tool", ingredients.tools);
+    write_programs(&mut text, "cargo", ingredients.artifacts);
     write_output_patterns(&mut text, ingredients.action);
     for input in ingredients.inputs {
         text.push_str("input");
@@ -134,8 +138,8 @@ fn write_environment(text: &mut String, ingredients: &Ingredients<'_>) {
     }
 }
 
-fn write_tools(text: &mut String, tools: &[Identity]) {
-    let mut lines: Vec<_> = tools.iter().map(tool_line).collect();
+fn write_programs(text: &mut String, tag: &str, programs: &[Identity]) {
+    let mut lines: Vec<_> = programs.iter().map(|program| program_line(tag, program)).collect();
     lines.sort_unstable();
     lines.dedup();
     for line in lines {
@@ -144,8 +148,8 @@ fn write_tools(text: &mut String, tools: &[Identity]) {
     }
 }
 
-fn tool_line(tool: &Identity) -> String {
-    let mut line = String::from("tool");
+fn program_line(tag: &str, tool: &Identity) -> String {
+    let mut line = String::from(tag);
     canon::quote(&mut line, &tool.name);
     let _ = write!(line, " {} {}", tool.digest.hash, tool.digest.size);
     if let Some(version) = &tool.version {
@@ -198,6 +202,7 @@ enum Subject {
     Set(String),
     Track(String),
     Tool(String),
+    Artifact(String),
     OutputPattern(String),
     Input(String),
     Export(String),
@@ -215,6 +220,7 @@ impl Subject {
             Self::Tool(tool) => {
                 DirtyReason::ToolChanged { tool: tool.clone(), versions: versions(then, now) }
             }
+            Self::Artifact(name) => DirtyReason::ToolChanged { tool: name.clone(), versions: None },
             Self::OutputPattern(_) => DirtyReason::OutputsDeclared,
             Self::Input(path) => match (then, now) {
                 (None, _) => DirtyReason::InputAdded(path.clone()),
@@ -266,6 +272,7 @@ fn read_line(line: &str) -> Option<(Subject, &str)> {
         "set" => Subject::Set(fields.text()?),
         "track" => Subject::Track(fields.text()?),
         "tool" => Subject::Tool(fields.text()?),
+        "cargo" => Subject::Artifact(fields.text()?),
         "outputs" => Subject::OutputPattern(fields.text()?),
         "input" => Subject::Input(fields.text()?),
         "export" => Subject::Export(read_export_path(&mut fields)?),
@@ -316,6 +323,7 @@ mod tests {
                 "go changed from go1.19 to go1.26",
             ),
             ("tool \"sh\" aa 1\n", "tool \"sh\" bb 1\n", "the program sh changed"),
+            ("cargo \"server\" aa 1\n", "cargo \"server\" bb 1\n", "the program server changed"),
             ("outputs \"a\"\n", "outputs \"b\"\n", "its declared outputs changed"),
             ("input \"a\" file aa 1\n", "input \"a\" exec aa 1\n", "a changed"),
             ("", "input \"a\" file aa 1\n", "a is new"),

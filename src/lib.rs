@@ -47,7 +47,7 @@
 //! | the tree: what is on disk | [`stat`], `own_file`, [`index`], `ignore`, `walk`, [`inputs`] |
 //! | keys: what may change outputs | [`environment`], [`rustup`], [`tools`], [`export`], [`fingerprint`], [`reason`] |
 //! | keeping: what was built before | [`result`], [`store`], [`outputs`], [`state`] |
-//! | doing: running commands | [`execute`], `os` (the few calls that need `unsafe`) |
+//! | doing: running commands | [`execute`], [`cargo`], `os` (the few calls that need `unsafe`) |
 //! | deciding: bringing up to date | [`event`], [`build`](mod@build), [`assess`](mod@assess), [`reproduce`](mod@reproduce), [`clean`](mod@clean) |
 //! | entering from Cargo: the only part that prints, to Cargo | [`build_script`] |
 //!
@@ -87,6 +87,7 @@ pub mod assess;
 pub mod build;
 pub mod build_script;
 pub mod canon;
+pub mod cargo;
 pub mod clean;
 pub mod config;
 pub mod content;

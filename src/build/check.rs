@@ -102,6 +102,7 @@ pub(crate) fn check(
         action,
         tracked: &setting.environment.tracked,
         tools: &setting.tools,
+        artifacts: &setting.artifacts,
         inputs: &inputs,
         needs: &borrow(ground, &needs),
     });

@@ -348,7 +348,15 @@ impl<'a, 'r> Owner<'a, 'r> {
     {
         match message {
             Message::Checked(id, Ok(checked)) => self.take_checked(id, checked),
-            Message::Checked(id, Err(failure)) => self.fail(id, failure, Told::default()),
+            // It is idle again and skipped with the others.
+            Message::Checked(id, Err(_)) if self.edges.stop.is_asked() => {
+                self.states.set(id, State::Ready)
+            }
+            Message::Checked(id, Err(failure)) => {
+                // The only command of a check is Cargo's, and what that said is its log.
+                let printed = matches!(failure, Failure::Command { .. });
+                self.fail(id, failure, Told { printed, ..Told::default() })
+            }
             Message::Restored(id, checked, reasons, result, outcome) => {
                 self.take_restored(id, checked, reasons, result, outcome)
             }

@@ -22,7 +22,7 @@ pub(crate) struct Changed {
 /// Looks at everything again.
 pub(crate) fn changed(ground: &Ground<'_>, id: ActionId, checked: &Checked) -> Result<Changed> {
     let mut changed = changed_inputs(ground, id, checked)?;
-    for tool in &checked.setting.tools {
+    for tool in checked.setting.tools.iter().chain(&checked.setting.artifacts) {
         let stat = Stat::of_pointee(&tool.path)
             .map_err(|error| Error::io("cannot look at", &tool.path, error))?;
         let same = match stat {

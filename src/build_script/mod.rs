@@ -12,6 +12,7 @@ mod rerun;
 
 use crate::action::ActionId;
 use crate::build::{self as engine, BuildError, Edges, Options};
+use crate::cargo::Cargo;
 use crate::config::Extra;
 use crate::declare::Table;
 use crate::error::Error;
@@ -271,6 +272,14 @@ fn bring_up_to_date(wanted: &Wanted) -> Result<Outputs, Failed> {
     let _ = State::new(project.workspace.state_dir()).create();
     workspace::remember(&question, &known);
     let summary = engine(&project, &context, &ids, &jobserver)?;
+    let built = project.cargo.sources();
+    if !built.is_empty() {
+        let workspace = &project.workspace;
+        let manifests = workspace.packages.iter().map(|package| package.manifest.clone());
+        let watched = manifests.chain([workspace.root.join("Cargo.lock")]).chain(built);
+        let there: BTreeSet<PathBuf> = watched.filter(|path| path.exists()).collect();
+        there.iter().for_each(|path| directives::rerun_if_changed(path));
+    }
     if !summary.failures.is_empty() || !summary.summary.success() {
         return Err(Failed { messages: summary.failures });
     }
@@ -315,12 +324,15 @@ fn open(
         text: table.toml(name),
     });
     let workspace = known.workspace.clone();
-    let (project, mut mistakes) =
+    let (mut project, mut mistakes) =
         project::load_with(workspace, context.state_dir(), extra.as_ref(), &context.triple)?;
     if !mistakes.is_empty() {
         mistakes.extend(engine::mistakes_of_files(&project, &mistakes));
         return Err(told(&mistakes, &project));
     }
+    // The Cargo that waits for this build script has locked its own target directory.
+    project.cargo = Cargo::new(context.cargo.clone(), context.state_dir().join("cargo"));
+    project.cargo.env = context.env.clone();
     Ok((project, known, question))
 }
 

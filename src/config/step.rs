@@ -1,5 +1,6 @@
 //! One step: every key of its table.
 
+use super::artifact::{self, Artifacts};
 use super::cells::{self, Variables};
 use super::document::{Entry, Section, entries, entry};
 use super::needs::{self, Needs};
@@ -20,11 +21,12 @@ use std::time::Duration;
 use toml_edit::TableLike;
 
 /// The keys of a step.
-pub(super) const KEYS: [&str; 17] = [
+pub(super) const KEYS: [&str; 18] = [
     "run",
     "inputs",
     "outputs",
     "needs",
+    "cargo",
     "env",
     "track-env",
     "pass-env",
@@ -41,8 +43,18 @@ pub(super) const KEYS: [&str; 17] = [
 ];
 
 /// Keys that say how a command is run, and nothing of a set of files.
-const KEYS_OF_A_COMMAND: [&str; 9] =
-    ["outputs", "env", "track-env", "pass-env", "tools", "dir", "timeout", "retries", "jobs"];
+const KEYS_OF_A_COMMAND: [&str; 10] = [
+    "outputs",
+    "cargo",
+    "env",
+    "track-env",
+    "pass-env",
+    "tools",
+    "dir",
+    "timeout",
+    "retries",
+    "jobs",
+];
 
 /// What other programs call these keys.
 const OTHER_NAMES: [(&str, &str); 16] = [
@@ -98,8 +110,17 @@ pub(super) fn read<'a>(
         .get("needs")
         .map(|entry| needs::read(notes, declared, section, &name, &entry))
         .unwrap_or_default();
-    let scope =
-        Scope { step: &name, matrix: matrix.as_ref(), needs: &needs, triple: &declared.triple };
+    let cargo = fields
+        .get("cargo")
+        .map(|entry| artifact::read(notes, declared, section, &name, &entry))
+        .unwrap_or_default();
+    let scope = Scope {
+        step: &name,
+        matrix: matrix.as_ref(),
+        needs: &needs,
+        cargo: &cargo,
+        triple: &declared.triple,
+    };
     let run = fields.run(notes, later, &scope);
     let inputs =
         fields.get("inputs").map(|entry| fields.patterns(notes, later, &scope, Use::Input, &entry));
@@ -132,6 +153,7 @@ pub(super) fn read<'a>(
         any_platform: fields.any_platform(notes),
         base: section.base.clone(),
         needs: needs.known,
+        cargo: cargo.known,
         name,
     })
 }
@@ -421,7 +443,10 @@ impl<'a> Fields<'a> {
         for name in notes.strings(&self.what(key), &entry).unwrap_or_default() {
             let good = self.check_plain(notes, key, &name)
                 && self.check_variable(notes, key, name.value, &name.span);
-            if name.value == "GRANULAR_OUT" || name.value.starts_with("GRANULAR_OUT_") {
+            if name.value == "GRANULAR_OUT"
+                || name.value.starts_with("GRANULAR_OUT_")
+                || name.value.starts_with("GRANULAR_CARGO_")
+            {
                 let message = format!("{} names `{}`", self.what(key), name.value);
                 notes.add(message, &name.span, "it is set for each step by granular itself");
             } else if good && names.insert(name.value.to_owned(), name.span.clone()).is_some() {
@@ -626,9 +651,10 @@ impl<'a> Fields<'a> {
 
     /// Notes placeholders where there can be none.
     fn check_plain(&self, notes: &mut Notes<'_>, key: &str, text: &Spanned<&str>) -> bool {
-        let nothing = Needs::default();
+        let (needs, cargo) = (Needs::default(), Artifacts::default());
         let triple = Triple::default();
-        let scope = Scope { step: &self.name, matrix: None, needs: &nothing, triple: &triple };
+        let scope =
+            Scope { step: &self.name, matrix: None, needs: &needs, cargo: &cargo, triple: &triple };
         placeholder::read(notes, &mut Later::default(), &scope, key, Use::Nothing, text).is_some()
     }
 }

@@ -163,11 +163,38 @@ pub(crate) fn ask(
     timeout: Duration,
     limit: usize,
 ) -> io::Result<Answer> {
+    let mut process = Process::new(program);
+    process.args(arguments).current_dir(dir).env_clear().envs(env);
+    settle(&mut process, None);
+    let (timeout, grace) = (Some(timeout), Duration::ZERO);
+    answer(process, env, limit, timeout, grace, &Stop::default())
+}
+
+/// Runs `process`, whose environment is `env`, and gives what it says, up to `limit` bytes. It takes part in `jobserver` and may take as
+/// long as it needs.
+pub(crate) fn ask_beside(
+    mut process: Process,
+    env: &BTreeMap<OsString, OsString>,
+    limit: usize,
+    jobserver: &Jobserver,
+    stop: &Stop,
+) -> io::Result<Answer> {
+    jobserver.tell(&mut process, env);
+    settle(&mut process, Some(jobserver));
+    answer(process, env, limit, None, GRACE, stop)
+}
+
+fn answer(
+    mut process: Process,
+    env: &BTreeMap<OsString, OsString>,
+    limit: usize,
+    timeout: Option<Duration>,
+    grace: Duration,
+    stop: &Stop,
+) -> io::Result<Answer> {
     let (pipes, [stdout, stderr]) = two_pipes()?;
     let inodes: Vec<_> = pipes.iter().map(inode).collect();
-    let mut process = Process::new(program);
-    process.args(arguments).current_dir(dir).env_clear().envs(env).stdout(stdout).stderr(stderr);
-    settle(&mut process, None);
+    process.stdout(stdout).stderr(stderr);
     let started = Instant::now();
     let (child, tree) = start_patiently(&mut process, env, &inodes)?;
     drop(process);
@@ -178,8 +205,8 @@ pub(crate) fn ask(
         printed.extend_from_slice(bytes.get(..room).unwrap_or_default());
         room == bytes.len()
     };
-    let limits = Limits { started, timeout: Some(timeout), grace: Duration::ZERO };
-    let watched = watch(child, tree, pipes, &mut take, limits, &Stop::default())?;
+    let limits = Limits { started, timeout, grace };
+    let watched = watch(child, tree, pipes, &mut take, limits, stop)?;
     let [stdout, stderr] = printed;
     Ok(Answer { ending: watched.ending, stdout, stderr })
 }

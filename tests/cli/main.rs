@@ -11,6 +11,7 @@
 mod beside;
 mod build;
 mod build_script;
+mod cargo_artifact;
 mod command_line;
 mod config_errors;
 mod exec;

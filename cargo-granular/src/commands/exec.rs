@@ -34,12 +34,13 @@ pub(super) fn run(session: &Session, asked: &cli::Exec) -> Result<Exit> {
     let jobserver = Jobserver::new(session.jobs(None)?, &session.env)?;
     let found = ask_cargo::ask(session).map_err(outside)?;
     let adhoc = adhoc(session, asked, found.current.as_deref());
-    let Loaded { project, name, action, mut mistakes } =
+    let Loaded { mut project, name, action, mut mistakes } =
         adhoc::load(found.known.workspace.clone(), &adhoc, &session.triple())?;
     if !mistakes.is_empty() {
         mistakes.extend(build::mistakes_of_files(&project, &mistakes));
         return Err(told(mistakes, &adhoc, &name));
     }
+    project.cargo = session.cargo(&found.question, &project);
     let Some(id) = action else {
         return Err(Trouble::usage("the command could not be read"));
     };
