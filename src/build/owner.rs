@@ -277,6 +277,11 @@ impl<'a, 'r> Owner<'a, 'r> {
                 self.follow(id, twin);
                 continue;
             }
+            let artifacts = &graph[id].cargo;
+            if !artifacts.is_empty() {
+                let artifacts = artifacts.iter().map(|artifact| artifact.name.clone()).collect();
+                (self.report)(Event::Compiling { action: graph[id].name.clone(), artifacts });
+            }
             let need = |need: &action::Need| Need {
                 name: need.name.clone(),
                 id: need.action,

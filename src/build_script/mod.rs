@@ -459,6 +459,10 @@ fn tell(event: &Event, failures: &mut Vec<String>) {
     match event {
         Event::Waiting { .. } => directives::note("waiting for another build in this directory"),
         Event::Planned { .. } | Event::Verifying { .. } | Event::Verified { .. } => {}
+        Event::Compiling { action, artifacts } => {
+            let artifacts = artifacts.join(", ");
+            directives::note(&format!("asking Cargo for {artifacts}, which {action} reads"));
+        }
         Event::Started { action } => directives::note(&format!("running {action}")),
         Event::Warning { message } => directives::warning(message),
         Event::Finished(finished) => tell_finished(finished, failures),

@@ -40,7 +40,11 @@ fn a_binary_is_built_by_cargo_and_counts_with_its_bytes() {
     assert!(p.path("target/debug/gen").exists() && !p.path("target/debug/other").exists());
 
     let run = p.granular("build -v").success();
-    assert!(run.stderr().contains("Fresh #made"), "{run}");
+    assert_snapshot!(run.stderr(), @"
+    Building gen with Cargo, for #made
+       Fresh #made
+    Finished 1 step in [ELAPSED]: 1 fresh
+    ");
 
     p.write("tool/src/lib.rs", "pub fn word() -> &'static str { \"two\" }\n");
     let run = p.granular("build").success();
@@ -182,6 +186,17 @@ fn an_interrupt_ends_cargo_and_what_it_has_started() {
     assert!(!run.stderr().contains("Failed"), "{run}");
     let left = std::process::Command::new("pgrep").arg("-f").arg(p.root()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&left.stdout), "", "processes are left");
+}
+
+#[test]
+fn a_binary_that_changes_while_the_step_runs_makes_no_result() {
+    let p = workspace(
+        &made().replace("{cargo.gen} >", "cp {cargo.gen} x; echo >> x; mv x {cargo.gen}; echo >"),
+    );
+    let run = p.granular("build").success();
+    assert!(run.stderr().contains("warning: `gen` changed while `#made` ran"), "{run}");
+    let run = p.granular("build").success();
+    assert!(run.stderr().contains("Ran #made"), "{run}");
 }
 
 #[test]

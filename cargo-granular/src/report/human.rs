@@ -52,6 +52,11 @@ impl Human {
             Event::Warning { message } if self.tells(Verbosity::Normal) => {
                 wording::warning(&wording::one_line(message))
             }
+            Event::Compiling { action, artifacts } if self.tells(Verbosity::Verbose) => {
+                let artifacts = wording::some(artifacts, 5);
+                let message = format!("{artifacts} with Cargo, for {}", name(action));
+                wording::status("Building", style::TRANSIENT, &message)
+            }
             Event::Started { action } if self.tells(Verbosity::Verbose) => {
                 wording::status("Running", style::TRANSIENT, &name(action))
             }
