@@ -49,6 +49,28 @@ fn a_command_runs_once_and_its_log_and_status_are_replayed() {
 }
 
 #[test]
+fn it_is_the_same_as_a_subcommand_of_cargo() {
+    let p = workspace();
+    let flags = [
+        "exec",
+        "--input",
+        "proto",
+        "--color",
+        "never",
+        "--",
+        "echo",
+        "--color=always",
+        "--",
+        "-q",
+    ];
+    for _ in 0..2 {
+        let start = flags.iter().fold(p.command("granular"), |it, flag| it.arg(flag));
+        let run = start.by_cargo().run().success();
+        assert_eq!(run.stdout(), "--color=always -- -q\n");
+    }
+}
+
+#[test]
 fn a_second_checkout_restores_what_the_first_has_made() {
     let p = workspace();
     exec(&p, GEN, CAT).run().success();
@@ -199,6 +221,21 @@ fn variables_are_passed_only_as_asked() {
         ("1 set\n".into(), "2 set\n".into(), "1 set\n".into())
     );
     assert_eq!(p.ran().len(), 2);
+}
+
+#[test]
+fn a_step_with_the_same_command_shares_the_result() {
+    let p = workspace();
+    let script = "echo ran >> \"$LOG\"; echo good; echo hint >&2";
+    let table = format!(
+        "[workspace.metadata.granular.steps.same]\nrun = [\"sh\", \"-c\", {script:?}]\ninputs = [\"proto\"]\noutputs = []\npass-env = [\"LOG\"]\n"
+    );
+    exec(&p, "--input proto", "echo good; echo hint >&2").run().success();
+    p.manifest(&table);
+    let run = p.granular("build").success();
+    assert!(run.stderr().contains("Restored #same"), "{run}");
+    assert!(run.stderr().contains("good\n") && !run.stderr().contains("[granular:"), "{run}");
+    assert_eq!(p.ran(), ["ran"]);
 }
 
 #[test]

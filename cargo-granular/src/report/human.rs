@@ -8,7 +8,7 @@ use crate::wording;
 use clap_cargo::style;
 use granular::action::ActionName;
 use granular::event::{Event, Failure, Finished, Reproduction, Status, Summary};
-use granular::execute::Ending;
+use granular::execute::{Ending, streams};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -206,7 +206,12 @@ impl Human {
     fn log(&self, path: Option<&Path>) -> String {
         let Some(path) = path else { return String::new() };
         match std::fs::read(path) {
-            Ok(bytes) => wording::log(&bytes, self.colour),
+            Ok(bytes) => {
+                // The result of the same command may come from `exec`, whose log tells the streams apart.
+                let printed: Vec<_> =
+                    streams::parts(&bytes).iter().map(|(_, part)| *part).collect();
+                wording::log(&printed.concat(), self.colour)
+            }
             Err(error) => {
                 wording::warning(&format!("cannot read the log `{}`: {error}", shown(path)))
             }
