@@ -2,7 +2,7 @@
 
 use crate::path::RelPath;
 use crate::pattern::{InputPatterns, OutputPattern};
-use crate::step::{Run, StepName};
+use crate::step::{Artifact, Run, StepName};
 use crate::template::Template;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -40,6 +40,8 @@ pub struct Action {
     pub depfiles: Vec<RelPath>,
     /// What is brought up to date first. A need on a step with a matrix stands here once for each action of it.
     pub needs: Vec<Need>,
+    /// What Cargo builds before it is checked.
+    pub cargo: Vec<Artifact>,
     /// See the fields of the same names in [`crate::step::Step`].
     pub env: BTreeMap<String, Template>,
     /// Passed through, part of the key.

@@ -47,7 +47,7 @@ pub enum Outlook {
     Restored(String),
     /// It would run.
     Run,
-    /// It depends on what these needs leave, which would run first.
+    /// It depends on what these needs leave, which would run first; where there are none, on what Cargo would build.
     Unknown(Vec<ActionId>),
     /// It cannot be brought up to date: what is wrong with the environment.
     Impossible(String),
@@ -83,12 +83,15 @@ pub fn assess(
         hidden: &hidden,
         findings: &find::Findings::new(project, &planned),
         forced: if force { wanted } else { &[] },
+        beside: None,
     };
     // What each action would export; nothing for those of which that is not known before they run.
     let mut known: BTreeMap<ActionId, Arc<UpToDate>> = BTreeMap::new();
     let mut assessments = Vec::new();
     for id in planned {
         let assessment = match needs_of(project, id, &known) {
+            // To know what it depends on would mean to build it.
+            Ok(_) if !project.graph[id].cargo.is_empty() => unknowable(&ground, id, Vec::new()),
             Ok(needs) => {
                 let (assessment, state) =
                     assess_one(&ground, id, check::check(&ground, id, needs, found.remove(&id)));

@@ -21,6 +21,13 @@ pub enum Event {
         /// All of them, needs included.
         actions: Vec<ActionName>,
     },
+    /// Cargo is asked for what an action reads of it; that may take as long as it takes to compile.
+    Compiling {
+        /// Which.
+        action: ActionName,
+        /// The names of what Cargo is asked for.
+        artifacts: Vec<String>,
+    },
     /// An action starts to run. Fresh and restored ones are told by [`Event::Finished`] alone.
     Started {
         /// Which.

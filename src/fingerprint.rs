@@ -14,6 +14,7 @@
 //! | `set "CGO_ENABLED" "0"` | a variable that the step sets |
 //! | `track "GOFLAGS" "-v"` or `track "GOFLAGS" unset` | a variable that it sees |
 //! | `tool "go" HASH SIZE "go1.26"` | a tool: its executable's digest, and what it says of its version where it is known how to ask |
+//! | `cargo "server" HASH SIZE` | what Cargo built for the step, by the name that placeholders give it |
 //! | `outputs "{out}/api"` | an output pattern |
 //! | `depfile "x.d"` | a dependency file below `{out}`, which names further inputs |
 //! | `input "main.go" CONTENT` | something it reads, declared or found |
@@ -61,6 +62,8 @@ pub struct Ingredients<'a> {
     pub tracked: &'a BTreeMap<String, Option<String>>,
     /// The tools it uses.
     pub tools: &'a [Identity],
+    /// What Cargo built for it.
+    pub artifacts: &'a [Identity],
     /// What it reads, sorted by path.
     pub inputs: &'a [Input],
     /// What it was found to read outside of the workspace, sorted by path.
@@ -75,7 +78,8 @@ pub fn of(ingredients: &Ingredients<'_>) -> Fingerprint {
     write_command(&mut text, ingredients.action);
     write_platform(&mut text, ingredients.action);
     write_environment(&mut text, ingredients);
-    write_tools(&mut text, ingredients.tools);
+    write_programs(&mut text, "tool", ingredients.tools);
+    write_programs(&mut text, "cargo", ingredients.artifacts);
     write_output_patterns(&mut text, ingredients.action);
     for input in ingredients.inputs {
         text.push_str("input");
@@ -146,8 +150,8 @@ fn write_environment(text: &mut String, ingredients: &Ingredients<'_>) {
     }
 }
 
-fn write_tools(text: &mut String, tools: &[Identity]) {
-    let mut lines: Vec<_> = tools.iter().map(tool_line).collect();
+fn write_programs(text: &mut String, tag: &str, programs: &[Identity]) {
+    let mut lines: Vec<_> = programs.iter().map(|program| program_line(tag, program)).collect();
     lines.sort_unstable();
     lines.dedup();
     for line in lines {
@@ -156,8 +160,8 @@ fn write_tools(text: &mut String, tools: &[Identity]) {
     }
 }
 
-fn tool_line(tool: &Identity) -> String {
-    let mut line = String::from("tool");
+fn program_line(tag: &str, tool: &Identity) -> String {
+    let mut line = String::from(tag);
     canon::quote(&mut line, &tool.name);
     let _ = write!(line, " {} {}", tool.digest.hash, tool.digest.size);
     if let Some(version) = &tool.version {
@@ -226,6 +230,7 @@ enum Subject {
     Set(String),
     Track(String),
     Tool(String),
+    Artifact(String),
     OutputPattern(String),
     Input(String),
     /// By name, and how many of that name stand before it.
@@ -245,6 +250,7 @@ impl Subject {
             Self::Tool(tool) => {
                 DirtyReason::ToolChanged { tool: tool.clone(), versions: versions(then, now) }
             }
+            Self::Artifact(name) => DirtyReason::ToolChanged { tool: name.clone(), versions: None },
             Self::OutputPattern(_) => DirtyReason::OutputsDeclared,
             Self::Input(path) => of_input(path, then, now),
             Self::Outside(name, _) => {
@@ -313,6 +319,7 @@ fn read_line(line: &str) -> Option<(Subject, &str)> {
         "set" => Subject::Set(fields.text()?),
         "track" => Subject::Track(fields.text()?),
         "tool" => Subject::Tool(fields.text()?),
+        "cargo" => Subject::Artifact(fields.text()?),
         "outputs" | "depfile" => Subject::OutputPattern(fields.text()?),
         "input" => Subject::Input(fields.text()?),
         "outside" => Subject::Outside(fields.text()?, 0),
@@ -364,6 +371,7 @@ mod tests {
                 "go changed from go1.19 to go1.26",
             ),
             ("tool \"sh\" aa 1\n", "tool \"sh\" bb 1\n", "the program sh changed"),
+            ("cargo \"server\" aa 1\n", "cargo \"server\" bb 1\n", "the program server changed"),
             ("outputs \"a\"\n", "outputs \"b\"\n", "its declared outputs changed"),
             ("depfile \"a.d\"\n", "", "its declared outputs changed"),
             (

@@ -312,6 +312,7 @@ mod tests {
             retries: 0,
             jobs: 1,
             any_platform: false,
+            cargo: Vec::new(),
         }
     }
 

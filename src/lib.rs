@@ -45,11 +45,11 @@
 //! | layer | modules |
 //! | --- | --- |
 //! | alphabet: plain data and pure functions | [`digest`], [`path`], [`canon`], [`content`], [`error`], [`mistake`], [`format`](mod@format) |
-//! | declarations: from tables to a graph | [`workspace`], [`triple`], [`template`], [`pattern`], [`step`](mod@step), [`config`], [`action`], [`matrix`], [`graph`], [`select`], [`project`] |
+//! | declarations: from tables to a graph | [`workspace`], [`triple`], [`template`], [`pattern`], [`step`](mod@step), [`config`], [`action`], [`matrix`], [`graph`], [`select`], [`project`], `declare`, [`adhoc`] |
 //! | the tree: what is on disk | [`stat`], `own_file`, [`index`], `ignore`, `walk`, [`inputs`] |
 //! | keys: what may change outputs | [`environment`], [`rustup`], [`tools`], [`export`], [`found`], [`fingerprint`], [`reason`] |
 //! | keeping: what was built before | [`result`], [`store`], [`outputs`], [`state`] |
-//! | doing: running commands | [`execute`], `os` (the few calls that need `unsafe`) |
+//! | doing: running commands | [`execute`], [`cargo`], `os` (the few calls that need `unsafe`) |
 //! | deciding: bringing up to date | [`discover`], [`event`], [`build`](mod@build), [`assess`](mod@assess), [`reproduce`](mod@reproduce), [`clean`](mod@clean) |
 //! | entering from Cargo: the only part that prints, to Cargo | [`build_script`] |
 //!
@@ -86,13 +86,16 @@
 //! - *Keys of needs in the key of a dependent.* It saves waiting for digests, and rebuilds the world for a comment.
 
 pub mod action;
+pub mod adhoc;
 pub mod assess;
 pub mod build;
 pub mod build_script;
 pub mod canon;
+pub mod cargo;
 pub mod clean;
 pub mod config;
 pub mod content;
+mod declare;
 pub mod digest;
 pub mod discover;
 pub mod environment;

@@ -112,6 +112,7 @@ fn expand_cell(
         discover: step.discover.as_ref().map(|discover| packages(step, &discover.value, &cell)),
         depfiles: depfiles(step, &cell, told),
         needs: Vec::new(),
+        cargo: step.cargo.iter().map(|artifact| artifact.value.clone()).collect(),
         env: step.env.iter().map(|(name, value)| (name.clone(), value.substitute(&cell))).collect(),
         track_env: step.track_env.clone(),
         pass_env: step.pass_env.clone(),

@@ -1,6 +1,7 @@
 //! A workspace with everything that its tables declare: what every command starts from.
 
 use crate::action::ActionId;
+use crate::cargo::Cargo;
 use crate::config::{self, Config, Extra};
 use crate::error::Result;
 use crate::graph::{self, Graph};
@@ -22,6 +23,8 @@ pub struct Project {
     pub graph: Graph,
     /// Where the state of what is built lies: `<target>/granular`, or in the `OUT_DIR` of a build script.
     pub state_dir: PathBuf,
+    /// How Cargo is run for what steps want of it.
+    pub cargo: Cargo,
 }
 
 /// Reads the tables of `workspace` and ties the graph; `triple` is what `{target}` stands for. With any mistake nothing may be run.
@@ -41,7 +44,8 @@ pub(crate) fn load_with(
     let (graph, more) = graph::build(&config.steps);
     mistakes.extend(more);
     let mistakes = config::in_order(mistakes, &workspace);
-    Ok((Project { workspace, config, graph, state_dir }, mistakes))
+    let cargo = Cargo::new("cargo".into(), workspace.target.clone());
+    Ok((Project { workspace, config, graph, state_dir, cargo }, mistakes))
 }
 
 impl Project {

@@ -52,6 +52,8 @@ pub struct Step {
     pub depfiles: Vec<Spanned<Template>>,
     /// Steps to bring up to date first.
     pub needs: Vec<Spanned<DeclaredNeed>>,
+    /// What Cargo builds before the step is checked; no two have one name.
+    pub cargo: Vec<Spanned<Artifact>>,
     /// Variables to set.
     pub env: BTreeMap<String, Template>,
     /// Variables to pass through whose value is part of the key.
@@ -100,6 +102,34 @@ pub struct Discover {
     pub test: Option<bool>,
 }
 
+/// Something that Cargo builds of a package of the workspace.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Artifact {
+    /// The package.
+    pub package: String,
+    /// What kind of thing it is.
+    pub kind: ArtifactKind,
+    /// What `{cargo.NAME}` calls it: the name of the binary or example, or for a library that of the package.
+    pub name: String,
+    /// The profile it is built with.
+    pub profile: String,
+    /// The features it is built with besides the default ones, sorted.
+    pub features: Vec<String>,
+}
+
+/// The kinds of things that Cargo builds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ArtifactKind {
+    /// A binary.
+    Bin,
+    /// An example.
+    Example,
+    /// The library, for other languages to link with.
+    StaticLib,
+    /// The library, for other languages to load.
+    CDyLib,
+}
+
 /// How a step is run.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Run {
@@ -119,11 +149,22 @@ impl DeclaredNeed {
 
 /// [`DeclaredNeed::variable`], by the name of the need.
 pub fn out_variable(name: &str) -> String {
+    format!("GRANULAR_OUT_{}", in_capitals(name))
+}
+
+impl Artifact {
+    /// The variable that a command finds its path in: its name in capitals, with `_` for what no variable can have.
+    pub fn variable(&self) -> String {
+        format!("GRANULAR_CARGO_{}", in_capitals(&self.name))
+    }
+}
+
+fn in_capitals(name: &str) -> String {
     let letter = |char: char| match char.is_ascii_alphanumeric() {
         true => char.to_ascii_uppercase(),
         false => '_',
     };
-    format!("GRANULAR_OUT_{}", name.chars().map(letter).collect::<String>())
+    name.chars().map(letter).collect()
 }
 
 impl Step {

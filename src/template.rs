@@ -1,4 +1,5 @@
-//! Texts with placeholders: `{out}`, `{needs.NAME.out}`, `{matrix.NAME}`, `{target.PART}`. Knows how a shell quotes, but no step.
+//! Texts with placeholders: `{out}`, `{needs.NAME.out}`, `{cargo.NAME}`, `{matrix.NAME}`, `{target.PART}`. Knows how a shell quotes, but no
+//! step.
 //!
 //! Any other text in braces stands for itself (`${VAR}`, `{a,b}`, what awk reads), and so does a brace behind a backslash.
 //! What looks like a placeholder and is none is a mistake rather than text, since it would be passed on in silence.
@@ -20,6 +21,8 @@ pub enum Piece {
     Out,
     /// `{needs.NAME.out}`: the output directory of the need of that name.
     NeedOut(String),
+    /// `{cargo.NAME}`: the path of what Cargo builds of that name.
+    Cargo(String),
     /// `{matrix.NAME}`: a value of the matrix. Gone once a step is expanded to actions.
     Matrix(String),
     /// `{target}` and `{target.PART}`: what is built for, or a part of that. Gone once a table is read.
@@ -155,6 +158,7 @@ impl Piece {
             Self::Text(text) => text.clone(),
             Self::Out => "{out}".to_owned(),
             Self::NeedOut(name) => format!("{{needs.{name}.out}}"),
+            Self::Cargo(name) => format!("{{cargo.{name}}}"),
             Self::Matrix(name) => format!("{{matrix.{name}}}"),
             Self::Target(part) if part.is_empty() => "{target}".to_owned(),
             Self::Target(part) => format!("{{target.{part}}}"),
@@ -191,6 +195,11 @@ fn push_canonical(text: &mut String, piece: &Piece) {
             text.push_str("{needs.");
             push_name(text, name);
             text.push_str(".out}");
+        }
+        Piece::Cargo(name) => {
+            text.push_str("{cargo.");
+            push_name(text, name);
+            text.push('}');
         }
         Piece::Matrix(name) => {
             text.push_str("{matrix.");
@@ -303,11 +312,14 @@ fn placeholder(inside: &str) -> Option<Piece> {
     if let Some(name) = inside.strip_prefix("matrix.") {
         return is_variable_name(name).then(|| Piece::Matrix(name.to_owned()));
     }
+    if let Some(name) = inside.strip_prefix("cargo.") {
+        return is_variable_name(name).then(|| Piece::Cargo(name.to_owned()));
+    }
     let name = inside.strip_prefix("needs.")?.strip_suffix(".out")?;
     is_need_name(name).then(|| Piece::NeedOut(name.to_owned()))
 }
 
-/// Whether a variable of a matrix may have this name.
+/// Whether a variable of a matrix, or what Cargo builds, may have this name.
 pub(crate) fn is_variable_name(name: &str) -> bool {
     let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
     name.starts_with(|char: char| char.is_ascii_alphanumeric() || char == '_')
@@ -332,8 +344,7 @@ fn read_odd(brace: &str, inside: &str) -> Brace {
     let looks_like_one = match word.as_str() {
         "out" => rest.is_empty() || rest.starts_with(['.', '/']),
         "matrix" | "needs" => rest.is_empty() || rest.starts_with(['.', '[']),
-        "target" => rest.starts_with('.'),
-        "need" => rest.starts_with('.'),
+        "target" | "need" | "cargo" => rest.starts_with('.'),
         _ => false,
     };
     if !looks_like_one {
@@ -353,6 +364,7 @@ fn guess(word: &str, rest: &str) -> Option<String> {
     let source = match word {
         "out" if rest.is_empty() => "{out}".to_owned(),
         "out" => format!("{{out}}/{}", rest.trim_start_matches(['.', '/'])),
+        "cargo" => return Some("the form is `{cargo.NAME}`".to_owned()),
         "matrix" if name.is_empty() => return Some("the form is `{matrix.NAME}`".to_owned()),
         "matrix" if is_variable_name(&name) => Piece::Matrix(name).source(),
         "matrix" => {
@@ -468,6 +480,8 @@ mod tests {
             ("{need.x.out}", "write `{needs.x.out}`"),
             ("{needs..out}", "the form is `{needs.NAME.out}`"),
             ("{needs.x", "write `{needs.x.out}`"),
+            ("{cargo.a.b}", "the form is `{cargo.NAME}`"),
+            ("{CARGO.x}", "the form is `{cargo.NAME}`"),
         ] {
             let malformed = Template::parse(&format!("é {odd}")).unwrap_err();
             assert_eq!(malformed.len(), 1, "{odd}");
@@ -509,6 +523,7 @@ mod tests {
             Just(Piece::Out),
             "[a\"{}.]{0,3}".prop_map(Piece::NeedOut),
             "[a\"{}.]{0,3}".prop_map(Piece::Matrix),
+            "[a\"{}.]{0,3}".prop_map(Piece::Cargo),
         ];
         proptest::collection::vec(piece, 0..4).prop_map(Template::from_iter)
     }

@@ -83,6 +83,16 @@ Examples:
   cargo granular test --force         Run them again although nothing has changed"
     )]
     Test(BringUp),
+    /// Run a command that no table declares, or replay what it did with the same inputs
+    #[command(after_help = "\
+Examples:
+  cargo granular exec --input 'proto/**/*.proto' --output gen -- protoc --go_out=gen proto/a.proto
+  cargo granular exec --input 'docs/**' -- vale docs      A check: without outputs
+  cargo granular exec --need gen --output gen.tar -- tar -cf gen.tar -C {needs.gen.out} .
+
+What the command prints comes as it prints it, and the same when it is not run. If it fails,
+its exit code is ours, and nothing of it is kept.")]
+    Exec(Exec),
     /// List the steps
     List(List),
     /// Show which step needs which
@@ -214,6 +224,52 @@ pub(crate) struct BringUp {
     pub(crate) format: Format,
     #[command(flatten)]
     pub(crate) packages: Packages,
+}
+
+/// `exec`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Exec {
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+    /// Files that it reads: a pattern, may be repeated [default: all below this directory that Git
+    /// does not ignore]
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) input: Vec<String>,
+    /// What it leaves: a path or pattern, may be repeated [default: nothing, a check]
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) output: Vec<String>,
+    /// Step to bring up to date first, may be repeated
+    #[arg(long, value_name = "STEP")]
+    pub(crate) need: Vec<String>,
+    /// Variable to set, may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_variable)]
+    pub(crate) env: Vec<(String, String)>,
+    /// Variable to pass through whose value counts, may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) track_env: Vec<String>,
+    /// Variable to pass through that does not count, may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pass_env: Vec<String>,
+    /// Program that it uses besides the one that it starts, may be repeated
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) tool: Vec<String>,
+    /// Directory to run it in; patterns are relative to the current one
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) dir: Option<String>,
+    /// When it is stopped: `90s`, `5m`
+    #[arg(long, value_name = "TIME")]
+    pub(crate) timeout: Option<String>,
+    /// Run it although nothing has changed
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+fn parse_variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("it is written NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// `list`.
@@ -406,7 +462,9 @@ fn command() -> clap::Command {
 
 /// What is said of colour, looked for before the arguments are read, since reading them may end with a coloured text.
 fn asked_colour(arguments: &[OsString]) -> clap::ColorChoice {
-    let texts: Vec<_> = arguments.iter().filter_map(|text| text.to_str()).collect();
+    // What follows `--` is a command of the user's.
+    let own = arguments.iter().take_while(|text| *text != "--");
+    let texts: Vec<_> = own.filter_map(|text| text.to_str()).collect();
     let behind = |at: usize| texts.get(at + 1).copied();
     let flag = texts.iter().enumerate().find_map(|(at, text)| match *text {
         "--color" => behind(at),
@@ -514,6 +572,7 @@ mod tests {
           build      Bring steps up to date: leave them alone, restore them, or run them [alias: b]
           test       Bring test steps up to date: a test that passed with the same inputs does not run again
                      [alias: t]
+          exec       Run a command that no table declares, or replay what it did with the same inputs
           list       List the steps
           graph      Show which step needs which
           explain    Say why a step would run, and where its last result came from
@@ -564,6 +623,7 @@ mod tests {
           build      Bring steps up to date: leave them alone, restore them, or run them [alias: b]
           test       Bring test steps up to date: a test that passed with the same inputs does not run again
                      [alias: t]
+          exec       Run a command that no table declares, or replay what it did with the same inputs
           list       List the steps
           graph      Show which step needs which
           explain    Say why a step would run, and where its last result came from
@@ -683,6 +743,54 @@ mod tests {
           cargo granular build api '#models'  Two steps and all that they need
           cargo granular build -p web -j 2    The steps of one package, at most two at once
           cargo granular build --dry-run      Say what it would do, and why
+        ");
+    }
+
+    #[test]
+    fn the_help_of_exec() {
+        insta::assert_snapshot!(help_of("exec"), @"
+        Run a command that no table declares, or replay what it did with the same inputs
+
+        Usage: cargo granular exec [OPTIONS] -- <COMMAND>...
+
+        Arguments:
+          <COMMAND>...  The program and its arguments
+
+        Options:
+              --input <PATTERN>         Files that it reads: a pattern, may be repeated [default: all below
+                                        this directory that Git does not ignore]
+              --output <PATTERN>        What it leaves: a path or pattern, may be repeated [default:
+                                        nothing, a check]
+              --need <STEP>             Step to bring up to date first, may be repeated
+              --env <NAME=VALUE>        Variable to set, may be repeated
+              --track-env <NAME>        Variable to pass through whose value counts, may be repeated
+              --pass-env <NAME>         Variable to pass through that does not count, may be repeated
+              --tool <PROGRAM>          Program that it uses besides the one that it starts, may be repeated
+              --dir <DIRECTORY>         Directory to run it in; patterns are relative to the current one
+              --timeout <TIME>          When it is stopped: `90s`, `5m`
+              --force                   Run it although nothing has changed
+              --message-format <FMT>    What is written to standard output [default: human] [possible
+                                        values: human, json]
+          -v, --verbose...              Use verbose output (-vv: also what the steps print)
+          -q, --quiet                   Do not print anything but failures and errors
+              --color <WHEN>            Coloring [possible values: auto, always, never]
+              --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
+              --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
+          -h, --help                    Print help (see more with '--help')
+
+        Manifest Options:
+              --manifest-path <PATH>  Path to Cargo.toml
+              --locked                Assert that `Cargo.lock` will remain unchanged
+              --offline               Run without accessing the network
+              --frozen                Equivalent to specifying both --locked and --offline
+
+        Examples:
+          cargo granular exec --input 'proto/**/*.proto' --output gen -- protoc --go_out=gen proto/a.proto
+          cargo granular exec --input 'docs/**' -- vale docs      A check: without outputs
+          cargo granular exec --need gen --output gen.tar -- tar -cf gen.tar -C {needs.gen.out} .
+
+        What the command prints comes as it prints it, and the same when it is not run. If it fails,
+        its exit code is ours, and nothing of it is kept.
         ");
     }
 

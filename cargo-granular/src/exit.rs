@@ -5,21 +5,22 @@ use std::process::ExitCode;
 
 /// How the program ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
 pub(crate) enum Exit {
     /// Done, also when the cache misbehaved.
-    Done = 0,
+    Done,
     /// A step failed, or `verify` or `reproduce` found a difference.
-    Failed = 1,
+    Failed,
     /// A mistake in the configuration or in the usage; nothing has run.
-    Mistake = 2,
+    Mistake,
     /// The environment: the workspace cannot be written, a disk is full, a tool is missing.
-    Environment = 3,
+    Environment,
     /// A safety policy that was asked for refused.
     #[expect(dead_code, reason = "the code is promised to users; no policy exists yet")]
-    Refused = 4,
+    Refused,
     /// Interrupted; what was finished is kept.
-    Interrupted = 130,
+    Interrupted,
+    /// As the command did that `exec` ran.
+    As(u8),
 }
 
 impl Exit {
@@ -39,7 +40,15 @@ impl Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Mistake => 2,
+            Exit::Environment => 3,
+            Exit::Refused => 4,
+            Exit::Interrupted => 130,
+            Exit::As(code) => code,
+        })
     }
 }
 

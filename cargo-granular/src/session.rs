@@ -5,6 +5,7 @@ use crate::cli::{Common, Jobs};
 use crate::shell::{Shell, Verbosity};
 use crate::trouble::{Result, Trouble};
 use granular::build;
+use granular::cargo::Cargo;
 use granular::config::Settings;
 use granular::project::{self, Project};
 use granular::rustup;
@@ -62,17 +63,32 @@ impl Session {
     /// Asks Cargo, and reads what the tables say.
     pub(crate) fn open(&self) -> Result<Opened> {
         let Found { question, known, current } = ask_cargo::ask(self)?;
-        let (project, mut mistakes) = project::load(known.workspace.clone(), &self.triple())?;
+        let (mut project, mut mistakes) = project::load(known.workspace.clone(), &self.triple())?;
         if !mistakes.is_empty() {
             mistakes.extend(build::mistakes_of_files(&project, &mistakes));
             return Err(Trouble::Mistakes(mistakes));
         }
+        project.cargo = self.cargo(&question, &project);
         Ok(Opened { project, current, question, known })
     }
 
     /// What `{target}` stands for.
-    fn triple(&self) -> Triple {
+    pub(crate) fn triple(&self) -> Triple {
         self.variable("CARGO_BUILD_TARGET").map_or_else(Triple::default, Triple::new)
+    }
+
+    /// The Cargo that is asked for what steps want of it.
+    pub(crate) fn cargo(&self, question: &Question, project: &Project) -> Cargo {
+        // The Cargo that runs a build script has locked its target directory, and would be waited for for ever.
+        let is_build_script =
+            ["OUT_DIR", "NUM_JOBS", "RUSTC"].iter().all(|name| self.variable(name).is_some());
+        let target = match is_build_script {
+            true => project.state_dir.join("cargo"),
+            false => project.workspace.target.clone(),
+        };
+        let mut cargo = Cargo::new(question.cargo.clone(), target);
+        cargo.flags = question.flags.clone();
+        cargo
     }
 
     /// The settings of the workspace, for commands that make sense without one.

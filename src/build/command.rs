@@ -3,13 +3,15 @@
 use super::Ground;
 use super::check::environment as environment_failure;
 use crate::action::{Action, ActionId};
+use crate::cargo::Unbuilt;
 use crate::environment::{self, Environment};
 use crate::error::Error;
 use crate::event::Failure;
 use crate::execute::Command;
 use crate::project::Project;
+use crate::stat::Stat;
 use crate::state::State;
-use crate::step::{Run, out_variable};
+use crate::step::{Artifact, Run, out_variable};
 use crate::template::shell::{Line, Shell};
 use crate::template::{Piece, Template};
 use crate::tools::{self, Identity, KnownTool};
@@ -27,6 +29,8 @@ pub(crate) struct Setting {
     pub(crate) env: BTreeMap<OsString, OsString>,
     /// The tools that count, by name.
     pub(crate) tools: Vec<Identity>,
+    /// What Cargo has built for it, by the name that placeholders give it.
+    pub(crate) artifacts: Vec<Identity>,
     /// Whether one of the tools takes part in a jobserver.
     pub(crate) jobserver: bool,
 }
@@ -51,12 +55,13 @@ const SHELL: &str = if cfg!(windows) { "cmd" } else { "sh" };
 pub(crate) fn setting(ground: &Ground<'_>, id: ActionId) -> Result<Setting, Failure> {
     let action = &ground.project.graph[id];
     let Some(run) = &action.run else { return Ok(Setting::default()) };
+    let artifacts = artifacts(ground, id)?;
     let (names, seen) = (tool_names(action, run), seen_tools(run));
     let rows = rows(&names, &seen);
     let environment = environment::strict(ground.env, &action.track_env, &action.pass_env, &rows);
     let mut env = environment.all.clone();
     for (name, value) in &action.env {
-        env.insert(name.into(), value.render(|piece| stands_for(ground.project, id, piece)).into());
+        env.insert(name.into(), render(ground.project, id, &artifacts, value).into());
     }
     let dir = action.dir.under(&ground.project.workspace.root);
     let identify = |name: &String| ground.tools.identify(name, &dir, &env, ground.index);
@@ -72,10 +77,53 @@ pub(crate) fn setting(ground: &Ground<'_>, id: ActionId) -> Result<Setting, Fail
         env.entry("CARGO_TARGET_DIR".into()).or_insert_with(|| own.into());
     }
     env.insert(STATE.into(), ground.project.state_dir.clone().into());
+    for (artifact, built) in action.cargo.iter().zip(&artifacts) {
+        env.insert(artifact.variable().into(), built.path.clone().into());
+    }
     env.extend(
         out_dirs(ground.project, id).into_iter().map(|(name, dir)| (name.into(), dir.into())),
     );
-    Ok(Setting { environment, env, tools, jobserver: rows.iter().any(|row| row.jobserver) })
+    let jobserver = rows.iter().any(|row| row.jobserver);
+    Ok(Setting { environment, env, tools, artifacts, jobserver })
+}
+
+/// Has Cargo build what the action names. Where that fails, what Cargo said is in the action's log.
+fn artifacts(ground: &Ground<'_>, id: ActionId) -> Result<Vec<Identity>, Failure> {
+    let action = &ground.project.graph[id];
+    let build = |artifact: &Artifact| {
+        let Some(beside) = ground.beside else {
+            return Err(Failure::Environment {
+                message: format!("Cargo is not asked to build `{}` here", artifact.name),
+                hint: None,
+            });
+        };
+        let more = [(HELD, held(ground)), (STATE, ground.project.state_dir.clone().into())];
+        let project = ground.project;
+        let built = project.cargo.build(artifact, &project.workspace, beside, &more);
+        let path = built.map_err(|unbuilt| failure(ground, action, unbuilt))?;
+        let digest = || {
+            let stat = Stat::of_pointee(&path)
+                .map_err(|error| Error::io("cannot look at", &path, error))?;
+            let gone = || Error::io("cannot look at", &path, io::ErrorKind::NotFound.into());
+            ground.index.digest(&path, &stat.ok_or_else(gone)?)
+        };
+        let digest = digest().map_err(environment_failure)?;
+        Ok(Identity { name: artifact.name.clone(), path, digest, version: None })
+    };
+    action.cargo.iter().map(build).collect()
+}
+
+fn failure(ground: &Ground<'_>, action: &Action, unbuilt: Unbuilt) -> Failure {
+    match unbuilt {
+        Unbuilt::Trouble { message, hint } => Failure::Environment { message, hint },
+        Unbuilt::Failed { ending, printed, repeat } => {
+            let log = ground.state.log(&action.name);
+            match fs::write(&log, printed) {
+                Ok(()) => Failure::Command { ending, repeat },
+                Err(error) => environment_failure(Error::io("cannot write the log", &log, error)),
+            }
+        }
+    }
 }
 
 /// What else than files an action depends on.
@@ -111,12 +159,14 @@ pub(crate) fn command(ground: &Ground<'_>, id: ActionId, run: &Run, setting: &Se
     let action = &ground.project.graph[id];
     let (program, arguments) = match run {
         Run::Program(words) => {
-            let mut words = words.iter().map(|word| render(ground.project, id, word));
+            let mut words =
+                words.iter().map(|word| render(ground.project, id, &setting.artifacts, word));
             (words.next().unwrap_or_default(), words.map(OsString::from).collect())
         }
         Run::Shell(line) => {
-            let line =
-                line.render_for_shell(Shell::HERE, |piece| stands_for(ground.project, id, piece));
+            let line = line.render_for_shell(Shell::HERE, |piece| {
+                stands_for(ground.project, id, &setting.artifacts, piece)
+            });
             let flag = if cfg!(windows) { "/C" } else { "-c" };
             (SHELL.to_owned(), vec![flag.into(), line.into()])
         }
@@ -135,22 +185,28 @@ pub(crate) fn command(ground: &Ground<'_>, id: ActionId, run: &Run, setting: &Se
 }
 
 /// The command as a line that can be pasted into a shell at any place.
-pub(crate) fn repeat_line(project: &Project, id: ActionId, run: &Run) -> String {
+pub(crate) fn repeat_line(project: &Project, id: ActionId, run: &Run, setting: &Setting) -> String {
+    let artifacts = &setting.artifacts;
     let action = &project.graph[id];
     let dir = action.dir.under(&project.workspace.root);
     let command: Vec<String> = match run {
-        Run::Program(words) => words.iter().map(|word| render(project, id, word)).collect(),
+        Run::Program(words) => {
+            words.iter().map(|word| render(project, id, artifacts, word)).collect()
+        }
         Run::Shell(line) => {
-            let line = line.render_for_shell(Shell::HERE, |piece| stands_for(project, id, piece));
+            let line = line
+                .render_for_shell(Shell::HERE, |piece| stands_for(project, id, artifacts, piece));
             vec![SHELL.to_owned(), "-c".to_owned(), line]
         }
     };
     let mut words = vec!["cd".to_owned(), shell_word(&dir.to_string_lossy()), "&&".to_owned()];
     for (name, value) in &action.env {
-        words.push(format!("{name}={}", shell_word(&render(project, id, value))));
+        words.push(format!("{name}={}", shell_word(&render(project, id, artifacts, value))));
     }
     // Those that the command names; all of them would make most lines too long to read.
-    for (name, value) in out_dirs(project, id) {
+    let built = action.cargo.iter().zip(artifacts);
+    let built = built.map(|(artifact, built)| (artifact.variable(), built.path.clone()));
+    for (name, value) in out_dirs(project, id).into_iter().chain(built) {
         if command.iter().any(|word| word.contains(&name)) {
             words.push(format!("{name}={}", shell_word(&value.to_string_lossy())));
         }
@@ -199,13 +255,22 @@ pub(crate) fn base_name(name: &str) -> &str {
     if cfg!(windows) { name.strip_suffix(".exe").unwrap_or(name) } else { name }
 }
 
-pub(crate) fn render(project: &Project, id: ActionId, template: &Template) -> String {
-    template.render(|piece| stands_for(project, id, piece))
+pub(crate) fn render(
+    project: &Project,
+    id: ActionId,
+    artifacts: &[Identity],
+    template: &Template,
+) -> String {
+    template.render(|piece| stands_for(project, id, artifacts, piece))
 }
 
 /// What a placeholder of an action stands for.
-fn stands_for(project: &Project, id: ActionId, piece: &Piece) -> String {
+fn stands_for(project: &Project, id: ActionId, artifacts: &[Identity], piece: &Piece) -> String {
     match piece {
+        Piece::Cargo(name) => {
+            let built = artifacts.iter().find(|built| built.name == *name);
+            built.map(|built| built.path.to_string_lossy().into_owned()).unwrap_or_default()
+        }
         Piece::Out => project.out_dir(id).to_string_lossy().into_owned(),
         Piece::NeedOut(name) => need_out_dir(project, id, name).to_string_lossy().into_owned(),
         Piece::Text(text) | Piece::Matrix(text) | Piece::Target(text) => text.clone(),

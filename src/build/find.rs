@@ -289,7 +289,11 @@ fn question(
         Some(Run::Program(words))
             if words.first().and_then(|word| word.as_text()).is_some_and(is_go) =>
         {
-            words.iter().skip(1).map(|word| command::render(ground.project, id, word)).collect()
+            words
+                .iter()
+                .skip(1)
+                .map(|word| command::render(ground.project, id, &[], word))
+                .collect()
         }
         _ => Vec::new(),
     };

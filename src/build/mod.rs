@@ -16,6 +16,7 @@ pub(crate) mod run;
 mod states;
 
 use crate::action::ActionId;
+use crate::cargo::Beside;
 use crate::error::{Error, Result};
 use crate::event::{Event, Summary};
 use crate::execute::slots::Jobserver;
@@ -89,6 +90,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) findings: &'a find::Findings,
     /// The actions that run whatever is recorded.
     pub(crate) forced: &'a [ActionId],
+    /// What Cargo is run beside; `None` where nothing may be run.
+    pub(crate) beside: Option<Beside<'a>>,
 }
 
 /// Brings `wanted` and all that it needs up to date. A failed step is no error: it is in the summary.
@@ -189,6 +192,7 @@ pub(crate) fn build_held(
         hidden: &hidden,
         findings: &find::Findings::new(project, &planned),
         forced: if options.force { wanted } else { &[] },
+        beside: Some(Beside { jobserver: edges.jobserver, stop: edges.stop }),
     };
     let mut summary = owner::run(&ground, edges, &planned, found, options, report)?;
     if let Err(error) = index.save(&state.index()) {

@@ -277,6 +277,11 @@ impl<'a, 'r> Owner<'a, 'r> {
                 self.follow(id, twin);
                 continue;
             }
+            let artifacts = &graph[id].cargo;
+            if !artifacts.is_empty() {
+                let artifacts = artifacts.iter().map(|artifact| artifact.name.clone()).collect();
+                (self.report)(Event::Compiling { action: graph[id].name.clone(), artifacts });
+            }
             let need = |need: &action::Need| Need {
                 name: need.name.clone(),
                 id: need.action,
@@ -348,7 +353,15 @@ impl<'a, 'r> Owner<'a, 'r> {
     {
         match message {
             Message::Checked(id, Ok(checked)) => self.take_checked(id, checked),
-            Message::Checked(id, Err(failure)) => self.fail(id, failure, Told::default()),
+            // It is idle again and skipped with the others.
+            Message::Checked(id, Err(_)) if self.edges.stop.is_asked() => {
+                self.states.set(id, State::Ready)
+            }
+            Message::Checked(id, Err(failure)) => {
+                // The only command of a check is Cargo's, and what that said is its log.
+                let printed = matches!(failure, Failure::Command { .. });
+                self.fail(id, failure, Told { printed, ..Told::default() })
+            }
             Message::Restored(id, checked, reasons, result, outcome) => {
                 self.take_restored(id, checked, reasons, result, outcome)
             }

@@ -26,7 +26,7 @@ pub(crate) fn changed(ground: &Ground<'_>, id: ActionId, checked: &Checked) -> R
     if changed.told.is_empty() {
         changed.told.extend(find::changed(ground, &checked.discovered.now, &checked.outside)?);
     }
-    for tool in &checked.setting.tools {
+    for tool in checked.setting.tools.iter().chain(&checked.setting.artifacts) {
         let stat = Stat::of_pointee(&tool.path)
             .map_err(|error| Error::io("cannot look at", &tool.path, error))?;
         let same = match stat {

@@ -146,7 +146,12 @@ impl Attempt<'_> {
             Ok(names) => names,
             Err(faults) => {
                 self.claim_what_is_left()?;
-                let repeat = command::repeat_line(self.ground.project, self.id, self.what);
+                let repeat = command::repeat_line(
+                    self.ground.project,
+                    self.id,
+                    self.what,
+                    &self.checked.setting,
+                );
                 return Ok(RunEnding::Failed(Failure::Outputs { faults, repeat }));
             }
         };
@@ -160,7 +165,12 @@ impl Attempt<'_> {
             Err(CaptureError::Unfit(unfit)) => {
                 self.claim_what_is_left()?;
                 let faults = unfit.iter().map(unfit_message).collect();
-                let repeat = command::repeat_line(self.ground.project, self.id, self.what);
+                let repeat = command::repeat_line(
+                    self.ground.project,
+                    self.id,
+                    self.what,
+                    &self.checked.setting,
+                );
                 return Ok(RunEnding::Failed(Failure::Outputs { faults, repeat }));
             }
             Err(CaptureError::Io(error)) => return Err(error),
@@ -294,7 +304,12 @@ impl Attempt<'_> {
                 Ending::Stopped => break,
                 ending if tries_left == 0 => {
                     outcome.warnings.extend(left_behind_message(&self.name, &finish.left_behind));
-                    let repeat = command::repeat_line(self.ground.project, self.id, self.what);
+                    let repeat = command::repeat_line(
+                        self.ground.project,
+                        self.id,
+                        self.what,
+                        &self.checked.setting,
+                    );
                     return Ok(Err(RunEnding::Failed(Failure::Command { ending, repeat })));
                 }
                 ending => outcome.warnings.push(retry_message(&self.name, ending, tries_left)),

@@ -6,14 +6,15 @@
 //! So a step whose outputs lie in the tree cannot be built from here, nor one that needs such a step.
 
 mod context;
-mod declare;
 mod directives;
 mod guard;
 mod rerun;
 
 use crate::action::ActionId;
 use crate::build::{self as engine, BuildError, Edges, Options};
+use crate::cargo::Cargo;
 use crate::config::Extra;
+use crate::declare::Table;
 use crate::error::Error;
 use crate::event::{Event, Failure, Finished, Status, Summary};
 use crate::execute::child::{self, ChildExecutor};
@@ -31,7 +32,6 @@ use crate::store::local::{GcLimit, LocalStore};
 use crate::store::place;
 use crate::workspace::{self, ask};
 use context::Context;
-use declare::Table;
 use guard::Guard;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -273,6 +273,14 @@ fn bring_up_to_date(wanted: &Wanted) -> Result<Outputs, Failed> {
     workspace::remember(&question, &known);
     let summary = engine(&project, &context, &ids, &jobserver)?;
     rerun::found(&project, &planned).iter().for_each(|path| directives::rerun_if_changed(path));
+    let built = project.cargo.sources();
+    if !built.is_empty() {
+        let workspace = &project.workspace;
+        let manifests = workspace.packages.iter().map(|package| package.manifest.clone());
+        let watched = manifests.chain([workspace.root.join("Cargo.lock")]).chain(built);
+        let there: BTreeSet<PathBuf> = watched.filter(|path| path.exists()).collect();
+        there.iter().for_each(|path| directives::rerun_if_changed(path));
+    }
     if !summary.failures.is_empty() || !summary.summary.success() {
         return Err(Failed { messages: summary.failures });
     }
@@ -317,12 +325,15 @@ fn open(
         text: table.toml(name),
     });
     let workspace = known.workspace.clone();
-    let (project, mut mistakes) =
+    let (mut project, mut mistakes) =
         project::load_with(workspace, context.state_dir(), extra.as_ref(), &context.triple)?;
     if !mistakes.is_empty() {
         mistakes.extend(engine::mistakes_of_files(&project, &mistakes));
         return Err(told(&mistakes, &project));
     }
+    // The Cargo that waits for this build script has locked its own target directory.
+    project.cargo = Cargo::new(context.cargo.clone(), context.state_dir().join("cargo"));
+    project.cargo.env = context.env.clone();
     Ok((project, known, question))
 }
 
@@ -449,6 +460,10 @@ fn tell(event: &Event, failures: &mut Vec<String>) {
     match event {
         Event::Waiting { .. } => directives::note("waiting for another build in this directory"),
         Event::Planned { .. } | Event::Verifying { .. } | Event::Verified { .. } => {}
+        Event::Compiling { action, artifacts } => {
+            let artifacts = artifacts.join(", ");
+            directives::note(&format!("asking Cargo for {artifacts}, which {action} reads"));
+        }
         Event::Started { action } => directives::note(&format!("running {action}")),
         Event::Warning { message } => directives::warning(message),
         Event::Finished(finished) => tell_finished(finished, failures),

@@ -3,6 +3,7 @@
 //! Cargo never looks into these tables, so everything in them is judged here; what only shows once a matrix is expanded is
 //! left to [`crate::graph`].
 
+mod artifact;
 mod cells;
 mod discover;
 mod document;

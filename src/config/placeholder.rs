@@ -1,6 +1,7 @@
 //! The placeholders in the texts of a step: what is allowed where, and what they name.
 
 use super::Later;
+use super::artifact::Artifacts;
 use super::needs::{self, Named, Needs};
 use super::suggest::suggest;
 use super::value::Notes;
@@ -37,6 +38,8 @@ pub(super) struct Scope<'a> {
     pub(super) needs: &'a Needs,
     /// What is built for.
     pub(super) triple: &'a Triple,
+    /// What Cargo builds for it.
+    pub(super) cargo: &'a Artifacts,
 }
 
 /// Reads `text`, the value of `key`, as a template; `None` if there is a mistake in it.
@@ -114,6 +117,7 @@ fn is_allowed(
         (Use::Output, Piece::Out) if place == 0 => return true,
         (Use::Output, Piece::Out) => "`{out}` stands at the front of an output",
         (Use::Output, _) => "a step only leaves what lies in its own `{out}` or in the tree",
+        (Use::Input, Piece::Cargo(_)) => "what Cargo builds for the step is an input already",
         (Use::Input, Piece::Out) => "what a step leaves is no input of its own",
         (Use::Input, _) => "what a need leaves is an input already",
         (Use::Nothing, _) => "placeholders stand in `run`, `env`, `inputs` and `outputs`",
@@ -134,6 +138,7 @@ fn resolve(
 ) -> Option<Piece> {
     match &piece {
         Piece::Matrix(name) => is_variable(notes, scope, name, span).then_some(piece),
+        Piece::Cargo(name) => is_artifact(notes, scope, name, span).then_some(piece),
         Piece::NeedOut(name) => {
             let name = need_name(notes, later, scope, name, span)?;
             Some(Piece::NeedOut(name))
@@ -160,6 +165,22 @@ fn is_variable(notes: &mut Notes<'_>, scope: &Scope<'_>, name: &str, span: &Rang
             span,
             format!("the matrix has {}", list(matrix.keys().map(String::as_str))),
         ),
+    }
+    false
+}
+
+fn is_artifact(notes: &mut Notes<'_>, scope: &Scope<'_>, name: &str, span: &Range<usize>) -> bool {
+    let names = || scope.cargo.known.iter().map(|artifact| artifact.value.name.as_str());
+    if scope.cargo.misspelt || names().any(|known| known == name) {
+        return true;
+    }
+    let message = format!("`{name}` is not among what `cargo` names in step `{}`", scope.step);
+    match suggest(name, names()) {
+        Some(meant) => notes.add(message, span, format!("did you mean `{{cargo.{meant}}}`?")),
+        None => {
+            let help = format!("add `cargo = {{ package = \"…\", bin = \"{name}\" }}`");
+            notes.add_with_help(message, span, "", help);
+        }
     }
     false
 }

@@ -1,5 +1,6 @@
 //! One step: every key of its table.
 
+use super::artifact::{self, Artifacts};
 use super::cells::{self, Variables};
 use super::discover;
 use super::document::{Entry, Section, entries, entry};
@@ -21,13 +22,14 @@ use std::time::Duration;
 use toml_edit::TableLike;
 
 /// The keys of a step.
-pub(super) const KEYS: [&str; 19] = [
+pub(super) const KEYS: [&str; 20] = [
     "run",
     "inputs",
     "discover",
     "depfile",
     "outputs",
     "needs",
+    "cargo",
     "env",
     "track-env",
     "pass-env",
@@ -44,10 +46,11 @@ pub(super) const KEYS: [&str; 19] = [
 ];
 
 /// Keys that say how a command is run, and nothing of a set of files.
-const KEYS_OF_A_COMMAND: [&str; 11] = [
+const KEYS_OF_A_COMMAND: [&str; 12] = [
     "discover",
     "depfile",
     "outputs",
+    "cargo",
     "env",
     "track-env",
     "pass-env",
@@ -114,8 +117,17 @@ pub(super) fn read<'a>(
         .get("needs")
         .map(|entry| needs::read(notes, declared, section, &name, &entry))
         .unwrap_or_default();
-    let scope =
-        Scope { step: &name, matrix: matrix.as_ref(), needs: &needs, triple: &declared.triple };
+    let cargo = fields
+        .get("cargo")
+        .map(|entry| artifact::read(notes, declared, section, &name, &entry))
+        .unwrap_or_default();
+    let scope = Scope {
+        step: &name,
+        matrix: matrix.as_ref(),
+        needs: &needs,
+        cargo: &cargo,
+        triple: &declared.triple,
+    };
     let run = fields.run(notes, later, &scope);
     let inputs =
         fields.get("inputs").map(|entry| fields.patterns(notes, later, &scope, Use::Input, &entry));
@@ -160,6 +172,7 @@ pub(super) fn read<'a>(
         any_platform: fields.any_platform(notes),
         base: section.base.clone(),
         needs: needs.known,
+        cargo: cargo.known,
         name,
     })
 }
@@ -449,7 +462,10 @@ impl<'a> Fields<'a> {
         for name in notes.strings(&self.what(key), &entry).unwrap_or_default() {
             let good = self.check_plain(notes, key, &name)
                 && self.check_variable(notes, key, name.value, &name.span);
-            if name.value == "GRANULAR_OUT" || name.value.starts_with("GRANULAR_OUT_") {
+            if name.value == "GRANULAR_OUT"
+                || name.value.starts_with("GRANULAR_OUT_")
+                || name.value.starts_with("GRANULAR_CARGO_")
+            {
                 let message = format!("{} names `{}`", self.what(key), name.value);
                 notes.add(message, &name.span, "it is set for each step by granular itself");
             } else if good && names.insert(name.value.to_owned(), name.span.clone()).is_some() {
@@ -654,9 +670,10 @@ impl<'a> Fields<'a> {
 
     /// Notes placeholders where there can be none.
     fn check_plain(&self, notes: &mut Notes<'_>, key: &str, text: &Spanned<&str>) -> bool {
-        let nothing = Needs::default();
+        let (needs, cargo) = (Needs::default(), Artifacts::default());
         let triple = Triple::default();
-        let scope = Scope { step: &self.name, matrix: None, needs: &nothing, triple: &triple };
+        let scope =
+            Scope { step: &self.name, matrix: None, needs: &needs, cargo: &cargo, triple: &triple };
         placeholder::read(notes, &mut Later::default(), &scope, key, Use::Nothing, text).is_some()
     }
 }

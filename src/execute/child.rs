@@ -5,8 +5,9 @@
 //! it makes are readable for all (umask 022), whatever the shell that started us had set.
 
 use super::slots::Jobserver;
+use super::streams::{Errors, Stream};
 use super::tree::{reap_orphans as reap_tree_orphans, start};
-use super::watch::{Limits, watch};
+use super::watch::{Limits, Watched, watch};
 use super::{Command, Ending, Executor, Finish, Stop};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
@@ -74,35 +75,82 @@ impl Executor for ChildExecutor {
     fn run(&self, command: &Command, stop: &Stop) -> Result<Finish> {
         let mut log = Log::create(&command.log, command.log_limit)?;
         if stop.is_asked() {
-            return Ok(Finish {
-                ending: Ending::Stopped,
-                duration: Duration::ZERO,
-                log_size: 0,
-                left_behind: Vec::new(),
-            });
+            return Ok(Finish::stopped());
         }
         let start_error = |error| cannot_start(&command.program, &command.dir, error);
-        let watch_error = |error| Error::io("cannot watch", &command.program, error);
         let (reader, writer) = io::pipe().map_err(start_error)?;
-        let inodes = [inode(&reader)];
         let mut process = self.process(command);
         process.stderr(writer.try_clone().map_err(start_error)?).stdout(writer);
+        let take = &mut |_, bytes: &[u8]| log.take(bytes);
+        let watched = self.watch(command, process, vec![reader], take, stop)?;
+        Ok(watched.finish(log.finish()?))
+    }
+}
+
+impl ChildExecutor {
+    /// Runs `command` as [`Executor::run`] does, and gives what it prints to `pass` at once, as it comes. The two outputs are two pipes, and
+    /// the log says which bytes went to which (see [`super::streams`]).
+    pub fn run_apart(
+        &self,
+        command: &Command,
+        stop: &Stop,
+        pass: &mut dyn FnMut(Stream, &[u8]),
+    ) -> Result<Finish> {
+        let mut log = Log::create(&command.log, command.log_limit)?;
+        if stop.is_asked() {
+            return Ok(Finish::stopped());
+        }
+        let start_error = |error| cannot_start(&command.program, &command.dir, error);
+        let (readers, [stdout, stderr]) = two_pipes().map_err(start_error)?;
+        let mut process = self.process(command);
+        process.stdout(stdout).stderr(stderr);
+        let mut errors = Errors::default();
+        let take = &mut |pipe, bytes: &[u8]| {
+            let stream = if pipe == 0 { Stream::Output } else { Stream::Error };
+            errors.note(stream, bytes.len() as u64);
+            pass(stream, bytes);
+            log.take(bytes)
+        };
+        let watched = self.watch(command, process, readers, take, stop)?;
+        if log.size > 0 {
+            log.last_line = errors.line();
+        }
+        Ok(watched.finish(log.finish()?))
+    }
+
+    /// Starts `process` and takes what it prints until nothing of it is left.
+    fn watch(
+        &self,
+        command: &Command,
+        mut process: Process,
+        readers: Vec<PipeReader>,
+        take: &mut dyn FnMut(usize, &[u8]) -> bool,
+        stop: &Stop,
+    ) -> Result<Watched> {
+        let inodes: Vec<_> = readers.iter().map(inode).collect();
         let started = Instant::now();
-        let (child, tree) =
-            start_patiently(&mut process, &command.env, &inodes).map_err(start_error)?;
-        // Our copies of the pipe's end go with it, so that the pipe ends with the command.
+        let (child, tree) = start_patiently(&mut process, &command.env, &inodes)
+            .map_err(|error| cannot_start(&command.program, &command.dir, error))?;
+        // Our copies of the pipes' ends go with it, so that the pipes end with the command.
         drop(process);
         let limits = Limits { started, timeout: command.timeout, grace: self.grace };
-        let watched =
-            watch(child, tree, vec![reader], &mut |_, bytes| log.take(bytes), limits, stop)
-                .map_err(watch_error)?;
-        let log_size = log.finish()?;
-        Ok(Finish {
-            ending: watched.ending,
-            duration: watched.duration,
-            log_size,
-            left_behind: watched.left_behind,
-        })
+        watch(child, tree, readers, take, limits, stop)
+            .map_err(|error| Error::io("cannot watch", &command.program, error))
+    }
+}
+
+impl Finish {
+    /// Of a command that was not even started.
+    fn stopped() -> Self {
+        let (ending, duration) = (Ending::Stopped, Duration::ZERO);
+        Self { ending, duration, log_size: 0, left_behind: Vec::new() }
+    }
+}
+
+impl Watched {
+    fn finish(self, log_size: u64) -> Finish {
+        let Self { ending, duration, left_behind } = self;
+        Finish { ending, duration, log_size, left_behind }
     }
 }
 
@@ -115,11 +163,38 @@ pub(crate) fn ask(
     timeout: Duration,
     limit: usize,
 ) -> io::Result<Answer> {
+    let mut process = Process::new(program);
+    process.args(arguments).current_dir(dir).env_clear().envs(env);
+    settle(&mut process, None);
+    let (timeout, grace) = (Some(timeout), Duration::ZERO);
+    answer(process, env, limit, timeout, grace, &Stop::default())
+}
+
+/// Runs `process`, whose environment is `env`, and gives what it says, up to `limit` bytes. It takes part in `jobserver` and may take as
+/// long as it needs.
+pub(crate) fn ask_beside(
+    mut process: Process,
+    env: &BTreeMap<OsString, OsString>,
+    limit: usize,
+    jobserver: &Jobserver,
+    stop: &Stop,
+) -> io::Result<Answer> {
+    jobserver.tell(&mut process, env);
+    settle(&mut process, Some(jobserver));
+    answer(process, env, limit, None, GRACE, stop)
+}
+
+fn answer(
+    mut process: Process,
+    env: &BTreeMap<OsString, OsString>,
+    limit: usize,
+    timeout: Option<Duration>,
+    grace: Duration,
+    stop: &Stop,
+) -> io::Result<Answer> {
     let (pipes, [stdout, stderr]) = two_pipes()?;
     let inodes: Vec<_> = pipes.iter().map(inode).collect();
-    let mut process = Process::new(program);
-    process.args(arguments).current_dir(dir).env_clear().envs(env).stdout(stdout).stderr(stderr);
-    settle(&mut process, None);
+    process.stdout(stdout).stderr(stderr);
     let started = Instant::now();
     let (child, tree) = start_patiently(&mut process, env, &inodes)?;
     drop(process);
@@ -130,8 +205,8 @@ pub(crate) fn ask(
         printed.extend_from_slice(bytes.get(..room).unwrap_or_default());
         room == bytes.len()
     };
-    let limits = Limits { started, timeout: Some(timeout), grace: Duration::ZERO };
-    let watched = watch(child, tree, pipes, &mut take, limits, &Stop::default())?;
+    let limits = Limits { started, timeout, grace };
+    let watched = watch(child, tree, pipes, &mut take, limits, stop)?;
     let [stdout, stderr] = printed;
     Ok(Answer { ending: watched.ending, stdout, stderr })
 }
@@ -256,6 +331,8 @@ struct Log<'a> {
     size: u64,
     /// Whether what is kept so far ends a line.
     at_line_start: bool,
+    /// What stands behind all that was printed.
+    last_line: String,
     trouble: Option<io::Error>,
 }
 
@@ -263,7 +340,15 @@ impl<'a> Log<'a> {
     fn create(path: &'a Path, limit: u64) -> Result<Self> {
         let file =
             File::create(path).map_err(|error| Error::io("cannot write the log", path, error))?;
-        Ok(Self { path, file, limit, size: 0, at_line_start: true, trouble: None })
+        Ok(Self {
+            path,
+            file,
+            limit,
+            size: 0,
+            at_line_start: true,
+            last_line: String::new(),
+            trouble: None,
+        })
     }
 
     /// False if it cannot be written.
@@ -285,6 +370,8 @@ impl<'a> Log<'a> {
             let line_end = if self.at_line_start { "" } else { "\n" };
             self.write(format!("{line_end}[granular: log truncated at {limit} bytes; {size} bytes were printed]\n").as_bytes());
         }
+        let last_line = std::mem::take(&mut self.last_line);
+        self.write(last_line.as_bytes());
         match self.trouble {
             Some(error) => Err(Error::io("cannot write the log", self.path, error)),
             None => Ok(self.size),

@@ -6,6 +6,7 @@ mod elsewhere;
 pub mod interrupt;
 pub(crate) mod remains;
 pub mod slots;
+pub mod streams;
 #[cfg(unix)]
 mod tree;
 #[cfg(unix)]

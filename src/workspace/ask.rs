@@ -116,7 +116,8 @@ fn workspace(json: &JsonValue) -> Option<Workspace> {
     })
 }
 
-fn field<'a>(json: &'a JsonValue, name: &str) -> Option<&'a JsonValue> {
+/// The field of an object.
+pub(crate) fn field<'a>(json: &'a JsonValue, name: &str) -> Option<&'a JsonValue> {
     match json {
         JsonValue::Object(fields) => fields.get(name),
         _ => None,
@@ -130,14 +131,16 @@ fn array(json: &JsonValue) -> Option<&[JsonValue]> {
     }
 }
 
-fn text(json: &JsonValue) -> Option<&str> {
+/// A string.
+pub(crate) fn text(json: &JsonValue) -> Option<&str> {
     match json {
         JsonValue::String(text) => Some(text),
         _ => None,
     }
 }
 
-fn texts(json: &JsonValue) -> Option<Vec<&str>> {
+/// An array of strings.
+pub(crate) fn texts(json: &JsonValue) -> Option<Vec<&str>> {
     array(json)?.iter().map(text).collect()
 }
 

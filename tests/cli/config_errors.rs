@@ -767,7 +767,7 @@ colour = "red"
     7 | colour = "red"
       | ^^^^^^
       |
-      = help: the keys of a step are `run`, `inputs`, `discover`, `depfile`, `outputs`, `needs`, `env`, `track-env`, `pass-env`, `tools`, `matrix`, `matrix-exclude`, `test`, `default`, `dir`, `timeout`, `retries`, `jobs`, `platform`
+      = help: the keys of a step are `run`, `inputs`, `discover`, `depfile`, `outputs`, `needs`, `cargo`, `env`, `track-env`, `pass-env`, `tools`, `matrix`, `matrix-exclude`, `test`, `default`, `dir`, `timeout`, `retries`, `jobs`, `platform`
 
     error: 1 mistake in the configuration
     "#);
@@ -3062,5 +3062,260 @@ api = { run = "true", inputs = ["src/*.{go,rs", "!gen/**"], outputs = [] }
       |                                 ^^^^^^^^^^^^^^ this `{` is never closed (write `\{` for the character)
 
     error: 1 mistake in the configuration
+    "#);
+}
+
+// What Cargo builds.
+
+/// What is drawn for a step of the package `web` with these keys besides its `run`.
+#[track_caller]
+fn drawn_for_cargo(keys: &str) -> String {
+    let head = "[package.metadata.granular.steps.e2e]\nrun = \"{cargo.web}\"\noutputs = []\n";
+    drawn_for(&workspace_with_package("", &format!("{head}{keys}\n")))
+}
+
+#[test]
+fn what_cargo_builds_is_a_table() {
+    assert_snapshot!(drawn_for_cargo("cargo = \"web\""), @r#"
+    error: `cargo` in step `web#e2e` is not a table
+     --> web/Cargo.toml:9:9
+      |
+    9 | cargo = "web"
+      |         ^^^^^ this is a string
+      |
+      = help: write `{ package = "NAME", bin = "NAME" }`
+
+    error: 1 mistake in the configuration
+    "#);
+    assert_snapshot!(drawn_for_cargo("cargo = [\"web\"]"), @r#"
+    error: an element of `cargo` in step `web#e2e` is not a table
+     --> web/Cargo.toml:9:10
+      |
+    9 | cargo = ["web"]
+      |          ^^^^^ this is a string
+      |
+      = help: write `[{ package = "NAME", bin = "NAME" }]`
+
+    error: 1 mistake in the configuration
+    "#);
+}
+
+#[test]
+fn the_keys_of_what_cargo_builds_are_known() {
+    assert_snapshot!(drawn_for_cargo("cargo = { bni = \"web\" }"), @r#"
+    error: unknown key `bni` in `cargo` of step `web#e2e`
+     --> web/Cargo.toml:9:11
+      |
+    9 | cargo = { bni = "web" }
+      |           ^^^ did you mean `bin`?
+
+    error: 1 mistake in the configuration
+    "#);
+    assert_snapshot!(drawn_for_cargo("cargo = { bin = \"web\", release = true }"), @r#"
+    error: unknown key `release` in `cargo` of step `web#e2e`
+     --> web/Cargo.toml:9:24
+      |
+    9 | cargo = { bin = "web", release = true }
+      |                        ^^^^^^^
+      |
+      = help: the keys are `package`, `bin`, `example`, `lib`, `profile`, `features`
+
+    error: 1 mistake in the configuration
+    "#);
+}
+
+#[test]
+fn what_cargo_builds_is_a_bin_an_example_or_a_lib() {
+    assert_snapshot!(drawn_for_cargo("cargo = { package = \"web\" }"), @r#"
+    error: `cargo` in step `web#e2e` does not say what is built
+     --> web/Cargo.toml:9:9
+      |
+    9 | cargo = { package = "web" }
+      |         ^^^^^^^^^^^^^^^^^^^
+      |
+      = help: add `bin = "NAME"`, `example = "NAME"` or `lib = "staticlib"`
+
+    error: 1 mistake in the configuration
+    "#);
+    assert_snapshot!(drawn_for_cargo("cargo = { bin = \"web\", example = \"web\" }"), @r#"
+    error: `cargo` in step `web#e2e` has `bin` and `example`
+     --> web/Cargo.toml:9:9
+      |
+    9 | cargo = { bin = "web", example = "web" }
+      |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: each table stands for one thing; write an array of them for several
+
+    error: 1 mistake in the configuration
+    "#);
+    assert_snapshot!(drawn_for_cargo("cargo = { lib = \"statclib\" }"), @r#"
+    error: unknown value `statclib` of `lib` in `cargo` of step `web#e2e`
+     --> web/Cargo.toml:9:17
+      |
+    9 | cargo = { lib = "statclib" }
+      |                 ^^^^^^^^^^ did you mean `staticlib`?
+      |
+      = help: what other languages link with is a crate type of its own, to be named in `[lib]` of that package
+
+    error: 1 mistake in the configuration
+    "#);
+}
+
+#[test]
+fn the_package_that_cargo_builds_is_one_of_the_workspace() {
+    assert_snapshot!(drawn_for_cargo("cargo = { package = \"wbe\", bin = \"web\" }"), @r#"
+    error: unknown package `wbe` in `cargo` of step `web#e2e`
+     --> web/Cargo.toml:9:21
+      |
+    9 | cargo = { package = "wbe", bin = "web" }
+      |                     ^^^^^ did you mean `web`?
+
+    error: 1 mistake in the configuration
+    "#);
+    assert_snapshot!(drawn_for_cargo("cargo = { package = \"serde\", bin = \"web\" }"), @r#"
+    error: unknown package `serde` in `cargo` of step `web#e2e`
+     --> web/Cargo.toml:9:21
+      |
+    9 | cargo = { package = "serde", bin = "web" }
+      |                     ^^^^^^^
+      |
+      = help: the workspace has `web`
+
+    error: 1 mistake in the configuration
+    "#);
+    assert_snapshot!(drawn_for_step("run = \"{cargo.web}\"\noutputs = []\ncargo = { bin = \"web\" }"), @r#"
+    error: `cargo` in step `#api` names no package
+     --> Cargo.toml:7:9
+      |
+    7 | cargo = { bin = "web" }
+      |         ^^^^^^^^^^^^^^^
+      |
+      = help: add `package = "NAME"`: the step belongs to no package of its own
+
+    error: 1 mistake in the configuration
+    "#);
+}
+
+#[test]
+fn names_of_what_cargo_builds_are_names_and_stand_once() {
+    assert_snapshot!(drawn_for_cargo("cargo = { bin = \"{matrix.x}\", profile = \"../x\" }"), @r#"
+    error: bad name `{matrix.x}` in `bin` in `cargo` of step `web#e2e`
+     --> web/Cargo.toml:9:17
+      |
+    9 | cargo = { bin = "{matrix.x}", profile = "../x" }
+      |                 ^^^^^^^^^^^^ a name is made of letters, digits, `-` and `_`
+
+    error: bad name `../x` in `profile` in `cargo` of step `web#e2e`
+     --> web/Cargo.toml:9:41
+      |
+    9 | cargo = { bin = "{matrix.x}", profile = "../x" }
+      |                                         ^^^^^^ a name is made of letters, digits, `-` and `_`
+
+    error: 2 mistakes in the configuration
+    "#);
+    assert_snapshot!(drawn_for_cargo("cargo = [{ bin = \"web\" }, { bin = \"web\", profile = \"release\" }]"), @r#"
+    error: `cargo` in step `web#e2e` names `web` twice
+     --> web/Cargo.toml:9:27
+      |
+    9 | cargo = [{ bin = "web" }, { bin = "web", profile = "release" }]
+      |          ---------------  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ the second time
+      |          |
+      |          the first time
+      |
+      = help: each has one name: `{cargo.web}` and `GRANULAR_CARGO_WEB`
+
+    error: 1 mistake in the configuration
+    "#);
+    assert_snapshot!(drawn_for_cargo("cargo = { bin = 1, features = \"x\" }"), @r#"
+    error: `bin` in `cargo` of step `web#e2e` is not a string
+     --> web/Cargo.toml:9:17
+      |
+    9 | cargo = { bin = 1, features = "x" }
+      |                 ^ this is an integer
+      |
+      = help: write `"1"`, with quotes
+
+    error: `features` in `cargo` of step `web#e2e` is not an array of strings
+     --> web/Cargo.toml:9:31
+      |
+    9 | cargo = { bin = 1, features = "x" }
+      |                               ^^^ this is a string
+      |
+      = help: write `["x"]`
+
+    error: 2 mistakes in the configuration
+    "#);
+}
+
+#[test]
+fn a_placeholder_names_what_cargo_builds() {
+    assert_snapshot!(drawn_for_cargo("cargo = { bin = \"wbe\" }"), @r#"
+    error: `web` is not among what `cargo` names in step `web#e2e`
+     --> web/Cargo.toml:7:8
+      |
+    7 | run = "{cargo.web}"
+      |        ^^^^^^^^^^^ did you mean `{cargo.wbe}`?
+
+    error: 1 mistake in the configuration
+    "#);
+    assert_snapshot!(drawn_for_cargo(""), @r#"
+    error: `web` is not among what `cargo` names in step `web#e2e`
+     --> web/Cargo.toml:7:8
+      |
+    7 | run = "{cargo.web}"
+      |        ^^^^^^^^^^^
+      |
+      = help: add `cargo = { package = "…", bin = "web" }`
+
+    error: 1 mistake in the configuration
+    "#);
+    assert_snapshot!(drawn_for_cargo("inputs = [\"{cargo.web}\"]\ncargo = { bin = \"web\" }"), @r#"
+    error: `{cargo.web}` has no meaning in `inputs` of step `web#e2e`
+     --> web/Cargo.toml:9:12
+      |
+    9 | inputs = ["{cargo.web}"]
+      |            ^^^^^^^^^^^
+      |
+      = help: what Cargo builds for the step is an input already
+
+    error: 1 mistake in the configuration
+    "#);
+    assert_snapshot!(drawn_for_cargo("cargo = { bin = \"web\" }\nenv = { A = \"{cargo.web.path}\" }\npass-env = [\"GRANULAR_CARGO_WEB\"]"), @r#"
+    error: malformed placeholder `{cargo.web.path}` in `env` of step `web#e2e`
+      --> web/Cargo.toml:10:14
+       |
+    10 | env = { A = "{cargo.web.path}" }
+       |              ^^^^^^^^^^^^^^^^
+       |
+       = help: the form is `{cargo.NAME}`
+
+    error: `pass-env` in step `web#e2e` names `GRANULAR_CARGO_WEB`
+      --> web/Cargo.toml:11:13
+       |
+    11 | pass-env = ["GRANULAR_CARGO_WEB"]
+       |             ^^^^^^^^^^^^^^^^^^^^ it is set for each step by granular itself
+
+    error: 2 mistakes in the configuration
+    "#);
+}
+
+#[test]
+fn a_set_of_files_has_nothing_for_cargo() {
+    assert_snapshot!(drawn_for_step("inputs = [\"Cargo.toml\"]\ncargo = { package = \"web\", bin = \"web\" }"), @r#"
+    error: step `#api` has `cargo` but no `run`
+     --> Cargo.toml:6:1
+      |
+    6 | cargo = { package = "web", bin = "web" }
+      | ^^^^^
+      |
+      = help: without `run` a step is a named set of files
+
+    error: unknown package `web` in `cargo` of step `#api`
+     --> Cargo.toml:6:21
+      |
+    6 | cargo = { package = "web", bin = "web" }
+      |                     ^^^^^ the workspace has no packages
+
+    error: 2 mistakes in the configuration
     "#);
 }

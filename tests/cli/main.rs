@@ -11,11 +11,13 @@
 mod beside;
 mod build;
 mod build_script;
+mod cargo_artifact;
 mod command_line;
 mod config_errors;
 mod costs;
 mod dependencies;
 mod discover;
+mod exec;
 mod explain;
 mod failure;
 mod faults;

@@ -52,6 +52,10 @@ fn human(
             ("Would restore", style::GOOD, because(message, assessment))
         }
         Outlook::Run => ("Would run", style::TRANSIENT, because(this, assessment)),
+        Outlook::Unknown(needs) if needs.is_empty() => {
+            let message = format!("{this}: depends on what Cargo builds");
+            ("May run", style::TRANSIENT, message)
+        }
         Outlook::Unknown(needs) => {
             let needs: Vec<_> = needs.iter().map(|need| name(*need)).collect();
             let message = format!("{this}: depends on what {} leaves", wording::some(&needs, 5));

@@ -188,6 +188,9 @@ fn now(view: &View<'_>, all: bool) -> String {
             told(format!("it would be restored from {}", wording::one_line(store)))
         }
         Outlook::Run => told("it would run".to_owned()),
+        Outlook::Unknown(needs) if needs.is_empty() => {
+            told("it depends on what Cargo builds, which only a build asks for".to_owned())
+        }
         Outlook::Unknown(_) => {
             let needs = wording::some(&view.needs, 5);
             told(format!("it depends on what {needs} leaves, which would run first"))

@@ -3,6 +3,7 @@
 mod build;
 mod clean;
 mod dry_run;
+mod exec;
 mod explain;
 mod gc;
 mod graph;
@@ -30,7 +31,7 @@ pub(crate) fn run(arguments: Arguments) -> Exit {
         return finish(&session, session.shell.answer(&cli::help()).map(|()| Exit::Done));
     };
     let format = format(&command);
-    let is_build = matches!(command, Command::Build(_) | Command::Test(_));
+    let is_build = matches!(command, Command::Build(_) | Command::Test(_) | Command::Exec(_));
     let outcome = answer(&session, command);
     if let (Err(trouble), MessageFormat::Json) = (&outcome, format) {
         Json::new(std::io::stdout()).trouble(trouble, is_build);
@@ -42,6 +43,7 @@ fn answer(session: &Session, command: Command) -> Result<Exit> {
     match command {
         Command::Build(asked) => build::run(session, &asked, false),
         Command::Test(asked) => build::run(session, &asked, true),
+        Command::Exec(asked) => exec::run(session, &asked),
         Command::List(asked) => list::run(session, &asked),
         Command::Graph(asked) => graph::run(session, &asked),
         Command::Explain(asked) => explain::run(session, &asked),
@@ -56,6 +58,7 @@ fn answer(session: &Session, command: Command) -> Result<Exit> {
 fn format(command: &Command) -> MessageFormat {
     let format = match command {
         Command::Build(asked) | Command::Test(asked) => asked.format,
+        Command::Exec(asked) => asked.format,
         Command::List(asked) => asked.format,
         Command::Graph(_) => cli::Format::default(),
         Command::Explain(asked) => asked.format,

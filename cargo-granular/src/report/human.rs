@@ -8,7 +8,7 @@ use crate::wording;
 use clap_cargo::style;
 use granular::action::ActionName;
 use granular::event::{Event, Failure, Finished, Reproduction, Status, Summary};
-use granular::execute::Ending;
+use granular::execute::{Ending, streams};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub(crate) struct Human {
     failed: Vec<Failed>,
     /// The steps that have left something else when they were run again.
     differing: Vec<String>,
+    /// The command of `exec`, of which everything but that it was run is shown by somebody else.
+    command: Option<ActionName>,
 }
 
 /// A step that failed, for the end.
@@ -33,7 +35,12 @@ struct Failed {
 impl Human {
     /// Without anything told so far.
     pub(crate) fn new(verbosity: Verbosity, colour: bool) -> Self {
-        Self { verbosity, colour, failed: Vec::new(), differing: Vec::new() }
+        Self { verbosity, colour, failed: Vec::new(), differing: Vec::new(), command: None }
+    }
+
+    /// Leaves what `command` prints and how it all ends to somebody else.
+    pub(crate) fn beside(self, command: ActionName) -> Self {
+        Self { command: Some(command), ..self }
     }
 
     /// Whole lines on what happened; empty where that is not worth one.
@@ -44,6 +51,11 @@ impl Human {
             }
             Event::Warning { message } if self.tells(Verbosity::Normal) => {
                 wording::warning(&wording::one_line(message))
+            }
+            Event::Compiling { action, artifacts } if self.tells(Verbosity::Verbose) => {
+                let artifacts = wording::some(artifacts, 5);
+                let message = format!("{artifacts} with Cargo, for {}", name(action));
+                wording::status("Building", style::TRANSIENT, &message)
             }
             Event::Started { action } if self.tells(Verbosity::Verbose) => {
                 wording::status("Running", style::TRANSIENT, &name(action))
@@ -72,7 +84,7 @@ impl Human {
         }
         if summary.stopped {
             text.push_str(&wording::error(&stopped(summary)));
-        } else if summary.success() && self.tells(Verbosity::Normal) {
+        } else if summary.success() && self.tells(Verbosity::Normal) && self.command.is_none() {
             text.push_str(&wording::good("Finished", &counts(summary)));
         }
         text
@@ -120,12 +132,15 @@ impl Human {
     fn failed(&mut self, finished: &Finished, failure: &Failure) -> String {
         let name = name(&finished.action);
         let why = wording::failure(failure, finished.duration);
-        self.failed.push(Failed {
-            name: name.clone(),
-            failure: failure.clone(),
-            duration: finished.duration,
-            log: finished.log.clone(),
-        });
+        let is_command = self.command.as_ref() == Some(&finished.action);
+        if !(is_command && matches!(failure, Failure::Command { .. })) {
+            self.failed.push(Failed {
+                name: name.clone(),
+                failure: failure.clone(),
+                duration: finished.duration,
+                log: finished.log.clone().filter(|_| !is_command),
+            });
+        }
         let time = match (failure, finished.duration) {
             // The reason has it already.
             (Failure::Command { ending: Ending::TimedOut, .. }, _) | (_, Duration::ZERO) => {
@@ -179,6 +194,7 @@ impl Human {
     /// A check is run for what it prints. What a failed step printed comes at the end.
     fn shows_log(&self, finished: &Finished) -> bool {
         match finished.status {
+            _ if self.command.as_ref() == Some(&finished.action) => false,
             Status::Restored { .. } | Status::Ran => {
                 let from = if finished.is_check { Verbosity::Normal } else { Verbosity::Full };
                 self.tells(from)
@@ -190,7 +206,12 @@ impl Human {
     fn log(&self, path: Option<&Path>) -> String {
         let Some(path) = path else { return String::new() };
         match std::fs::read(path) {
-            Ok(bytes) => wording::log(&bytes, self.colour),
+            Ok(bytes) => {
+                // The result of the same command may come from `exec`, whose log tells the streams apart.
+                let printed: Vec<_> =
+                    streams::parts(&bytes).iter().map(|(_, part)| *part).collect();
+                wording::log(&printed.concat(), self.colour)
+            }
             Err(error) => {
                 wording::warning(&format!("cannot read the log `{}`: {error}", shown(path)))
             }

@@ -65,7 +65,10 @@ impl<W: Write> Reporter for Json<W> {
                 describe(&mut object, came);
                 self.write(&object);
             }
-            Event::Waiting { .. } | Event::Planned { .. } | Event::Verifying { .. } => {}
+            Event::Waiting { .. }
+            | Event::Planned { .. }
+            | Event::Compiling { .. }
+            | Event::Verifying { .. } => {}
         }
     }
 

@@ -164,7 +164,11 @@ impl Board {
     fn event(&mut self, event: &Event, now: Instant) {
         match event {
             Event::Planned { actions } => self.planned = actions.len(),
-            Event::Started { action } | Event::Verifying { action } => {
+            Event::Started { action }
+            | Event::Verifying { action }
+            | Event::Compiling { action, .. } => {
+                // It may have been shown already, while Cargo was asked.
+                self.end(action);
                 self.running.push((wording::one_line(&action.to_string()), now))
             }
             Event::Finished(Finished { action, .. }) => {

@@ -8,6 +8,7 @@ mod plain;
 use crate::cli::MessageFormat;
 use crate::session::{self, Session};
 use crate::shell::{self, Verbosity};
+use granular::action::ActionName;
 use granular::event::{Event, Summary};
 use granular::execute::Stop;
 use human::Human;
@@ -36,6 +37,17 @@ impl Reporters {
                 true => vec![Box::new(live::Live::new(human, stop))],
                 false => vec![Box::new(plain::Plain::new(human, shell::standard_error()))],
             };
+        if format == MessageFormat::Json {
+            reporters.push(Box::new(json::Json::new(std::io::stdout())));
+        }
+        Self(reporters)
+    }
+
+    /// Those of a command that is run for what it prints, which is shown beside them: nothing of theirs changes the same lines.
+    pub(crate) fn beside(session: &Session, format: MessageFormat, command: ActionName) -> Self {
+        let human = Human::new(session.shell.verbosity, shell::has_colour()).beside(command);
+        let mut reporters: Vec<Box<dyn Reporter>> =
+            vec![Box::new(plain::Plain::new(human, shell::standard_error()))];
         if format == MessageFormat::Json {
             reporters.push(Box::new(json::Json::new(std::io::stdout())));
         }

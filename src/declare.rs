@@ -1,21 +1,22 @@
-//! A step declared in Rust: the same keys as in a table, and judged in the same way, since it is written as one. Knows no Cargo.
+//! A step that stands in no manifest, declared in Rust or on a command line: the same keys as in a table, and judged in the same way, since it
+//! is written as one. Knows no Cargo.
 
 use std::fmt::Write as _;
 
 /// The keys of a step's table, each as TOML.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     keys: Vec<(&'static str, String)>,
 }
 
 impl Table {
     /// Sets `key` to a text.
-    pub(super) fn text(&mut self, key: &'static str, value: &str) {
+    pub(crate) fn text(&mut self, key: &'static str, value: &str) {
         self.set(key, quoted(value));
     }
 
     /// Sets `key` to an array of texts.
-    pub(super) fn array<T: AsRef<str>>(
+    pub(crate) fn array<T: AsRef<str>>(
         &mut self,
         key: &'static str,
         values: impl IntoIterator<Item = T>,
@@ -25,7 +26,7 @@ impl Table {
     }
 
     /// Adds a variable to the table under `key`.
-    pub(super) fn pair(&mut self, key: &'static str, name: &str, value: &str) {
+    pub(crate) fn pair(&mut self, key: &'static str, name: &str, value: &str) {
         let pair = format!("{} = {}", quoted(name), quoted(value));
         match self.keys.iter_mut().find(|(known, _)| *known == key) {
             Some((_, table)) => table.insert_str(1, &format!(" {pair},")),
@@ -39,7 +40,7 @@ impl Table {
     }
 
     /// The table of a package's step called `name`.
-    pub(super) fn toml(&self, name: &str) -> String {
+    pub(crate) fn toml(&self, name: &str) -> String {
         let mut text = format!("[package.metadata.granular.steps.{}]\n", quoted(name));
         for (key, value) in &self.keys {
             let _ = writeln!(text, "{key} = {value}");
