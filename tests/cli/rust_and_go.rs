@@ -133,6 +133,19 @@ fn a_plain_cargo_builds_all_of_it_and_restores_it_after_a_clean_and_in_a_second_
     assert!(made(&second) == first);
     with_tools(&second, second.command("build")).success();
     assert!(p.ran().is_empty(), "all of it is restored, from the command line as well");
+    assert!(second.read_out("reference/quotes.md").contains("## quotes.v1.Quote\n"));
+    let status = || {
+        let run = with_tools(&second, second.command("build --message-format json")).success();
+        let of_reference =
+            |line: &&str| line.contains("step-finished") && line.contains("#reference");
+        let line = run.stdout().lines().find(of_reference).unwrap().to_owned();
+        ["fresh", "ran"].into_iter().find(|it| line.contains(&format!("\"status\":\"{it}\"")))
+    };
+    assert_eq!(status(), Some("fresh"), "the program that writes it is the same");
+    let writer = second.read("schema-gen/src/main.rs");
+    second.write("schema-gen/src/main.rs", writer.replace("\"## {}", "\"## Message {}"));
+    assert_eq!(status(), Some("ran"), "another program");
+    assert!(second.read_out("reference/quotes.md").contains("## Message quotes.v1.Quote\n"));
 
     let rules = p.read("go/pricing/pricing.go");
     p.write("go/pricing/pricing.go", rules.replace("discounted = 90", "discounted = 50"));
