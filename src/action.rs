@@ -2,7 +2,7 @@
 
 use crate::path::RelPath;
 use crate::pattern::{InputPatterns, OutputPattern};
-use crate::step::{Run, StepName};
+use crate::step::{Fallback, Run, StepName};
 use crate::template::Template;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -58,6 +58,8 @@ pub struct Action {
     pub jobs: u32,
     /// Whether the platform stays out of the key.
     pub any_platform: bool,
+    /// What is done where it cannot run.
+    pub fallback: Fallback,
 }
 
 /// An edge of the graph.

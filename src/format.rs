@@ -20,5 +20,8 @@ pub const RECORDS: u32 = 1;
 /// The history of a checkout's runs.
 pub const HISTORY: u32 = 1;
 
+/// With which tools results were made.
+pub const MADE_WITH: u32 = 1;
+
 /// What Cargo said of a workspace.
 pub const WORKSPACE: u32 = 1;

@@ -308,6 +308,7 @@ mod tests {
             retries: 0,
             jobs: 1,
             any_platform: false,
+            fallback: Default::default(),
         }
     }
 

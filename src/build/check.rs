@@ -1,6 +1,7 @@
 //! Checks one action: computes its fingerprint, sees whether it is fresh, and if not whether a store has a result. Changes nothing.
 
 use super::command::{self, Setting};
+use super::unavailable::{self, CheckedInFiles, Lack, Way};
 use super::{Ground, files};
 use crate::action::{Action, ActionId};
 use crate::content::{Input, Output};
@@ -31,6 +32,8 @@ pub(crate) struct UpToDate {
     pub(crate) found: FoundInputs,
     /// What it needed, of an action without outputs.
     pub(crate) needs: Vec<Need>,
+    /// Why there is nothing of all this: it cannot run here, and asks to be skipped then.
+    pub(crate) skipped: Option<String>,
 }
 
 /// A need that is up to date.
@@ -53,6 +56,8 @@ pub(crate) struct Checked {
     pub(crate) verdict: Verdict,
     /// Whether the store is to have the result of a run.
     pub(crate) is_kept: bool,
+    /// What it would take to run it and is not there.
+    pub(crate) lack: Option<Lack>,
     /// Trouble on the way that stops nothing.
     pub(crate) warnings: Vec<String>,
 }
@@ -61,8 +66,8 @@ impl Checked {
     /// Why it is not fresh, the main reason first.
     pub(crate) fn reasons(&self) -> &[DirtyReason] {
         match &self.verdict {
-            Verdict::Stale { reasons, .. } => reasons,
-            Verdict::FileSet | Verdict::Fresh(_) => &[],
+            Verdict::Stale { reasons, .. } | Verdict::CheckedIn { reasons, .. } => reasons,
+            Verdict::FileSet | Verdict::Fresh(_) | Verdict::Skipped => &[],
         }
     }
 }
@@ -80,15 +85,27 @@ pub(crate) enum Verdict {
         /// What a store has for the key.
         hit: Option<ActionResult>,
     },
+    /// It cannot run, and checked-in files are to stand in for its outputs.
+    CheckedIn {
+        /// Why something has to be done, the main reason first.
+        reasons: Vec<DirtyReason>,
+        /// They, as a result.
+        result: ActionResult,
+        /// Where they are.
+        files: CheckedInFiles,
+    },
+    /// It cannot run, nothing stands in for its outputs, and it asks to be skipped then.
+    Skipped,
 }
 
 /// Checks an action whose needs are up to date and export `needs`. `found` are its inputs if they have been looked for and
-/// nothing can have changed them since.
+/// nothing can have changed them since. Where it cannot run, the ways out before `way` are not tried.
 pub(crate) fn check(
     ground: &Ground<'_>,
     id: ActionId,
     needs: Vec<Need>,
     found: Option<FoundInputs>,
+    way: Way,
 ) -> Result<Checked, Failure> {
     let action = &ground.project.graph[id];
     let root = &ground.project.workspace.root;
@@ -98,16 +115,26 @@ pub(crate) fn check(
         None => find_now(ground, id)?,
     };
     let inputs = inputs::digest(root, &found.files, ground.index).map_err(environment)?;
-    let fingerprint = fingerprint::of(&Ingredients {
+    let exports = borrow(ground, &needs);
+    let ingredients = Ingredients {
         action,
         tracked: &setting.environment.tracked,
         tools: &setting.tools,
         inputs: &inputs,
-        needs: &borrow(ground, &needs),
-    });
+        needs: &exports,
+    };
     let mut warnings = Vec::new();
-    let verdict = verdict(ground, id, &fingerprint, &mut warnings)?;
-    Ok(Checked { fingerprint, found, inputs, needs, setting, verdict, is_kept: true, warnings })
+    let lack = unavailable::lack(ground, id, &setting, &found, &needs);
+    let (fingerprint, verdict) = match &lack {
+        None => {
+            let fingerprint = fingerprint::of(&ingredients);
+            let verdict = verdict(ground, id, &fingerprint, &mut warnings)?;
+            (fingerprint, verdict)
+        }
+        Some(lack) => unavailable::way_out(ground, id, &ingredients, lack, way, &mut warnings)?,
+    };
+    let is_kept = true;
+    Ok(Checked { fingerprint, found, inputs, needs, setting, verdict, is_kept, lack, warnings })
 }
 
 /// Finds the inputs of one action anew: other actions have run since all were looked for.
@@ -157,6 +184,7 @@ pub(crate) fn up_to_date(
         found: checked.found.clone(),
         // What stands behind outputs shows in them alone; and a chain of steps is no chain of these.
         needs: if action.outputs.is_empty() { checked.needs.clone() } else { Vec::new() },
+        skipped: None,
     })
 }
 
@@ -164,7 +192,7 @@ pub(crate) fn environment(error: Error) -> Failure {
     Failure::Environment { message: error.to_string(), hint: error.way_out().map(str::to_owned) }
 }
 
-fn verdict(
+pub(super) fn verdict(
     ground: &Ground<'_>,
     id: ActionId,
     fingerprint: &Fingerprint,
@@ -177,14 +205,29 @@ fn verdict(
     if ground.forced.contains(&id) {
         return Ok(Verdict::Stale { reasons: vec![DirtyReason::Forced], hit: None });
     }
+    let reasons = match recorded(ground, id, fingerprint)? {
+        Ok(record) => return Ok(Verdict::Fresh(record)),
+        Err(reasons) => reasons,
+    };
     let known = ground.records.get(&action.name.to_string());
     // What has just failed is not a hit, whatever an earlier run of the same key has left: it has to show that it passes.
     let has_failed = matches!(&known, Some(Err(forgotten))
         if forgotten.why == Why::Failed && forgotten.key == fingerprint.key);
-    let reasons = match known {
+    let hit = if has_failed { None } else { look_up(ground, fingerprint, warnings) };
+    Ok(Verdict::Stale { reasons, hit })
+}
+
+/// What is recorded for the fingerprint, if that and the outputs are right; otherwise why it is not.
+pub(super) fn recorded(
+    ground: &Ground<'_>,
+    id: ActionId,
+    fingerprint: &Fingerprint,
+) -> Result<Result<Arc<Record>, Vec<DirtyReason>>, Failure> {
+    let action = &ground.project.graph[id];
+    Ok(Err(match ground.records.get(&action.name.to_string()) {
         Some(Ok(record)) if record.key == fingerprint.key => {
             match disturbed_output(ground, id, &record).map_err(environment)? {
-                None => return Ok(Verdict::Fresh(record)),
+                None => return Ok(Ok(record)),
                 Some(path) => vec![DirtyReason::OutputChanged(path)],
             }
         }
@@ -193,9 +236,7 @@ fn verdict(
             after_forgetting(forgotten.why, since_last_time(ground, action, fingerprint))
         }
         None => vec![DirtyReason::NeverRan],
-    };
-    let hit = if has_failed { None } else { look_up(ground, fingerprint, warnings) };
-    Ok(Verdict::Stale { reasons, hit })
+    }))
 }
 
 /// The first output that is not what the record says.

@@ -29,6 +29,17 @@ pub(crate) struct Setting {
     pub(crate) tools: Vec<Identity>,
     /// Whether one of the tools takes part in a jobserver.
     pub(crate) jobserver: bool,
+    /// The tools that it names and that cannot be found.
+    pub(crate) missing: Vec<MissingTool>,
+}
+
+/// A tool that cannot be found.
+#[derive(Clone, Debug)]
+pub(crate) struct MissingTool {
+    pub(crate) name: String,
+    /// Where it was looked for.
+    pub(crate) what: String,
+    pub(crate) way_out: Option<String>,
 }
 
 /// The variable that tells a step which checkout it is run for: by it what a killed build left running is found.
@@ -47,7 +58,7 @@ const LOG_LIMIT: u64 = 16 << 20;
 /// The shell that runs a `run` that is one text.
 const SHELL: &str = if cfg!(windows) { "cmd" } else { "sh" };
 
-/// Finds out what an action is run with. Fails where a tool is missing.
+/// Finds out what an action is run with. Fails where a tool is there and cannot be looked at.
 pub(crate) fn setting(ground: &Ground<'_>, id: ActionId) -> Result<Setting, Failure> {
     let action = &ground.project.graph[id];
     let Some(run) = &action.run else { return Ok(Setting::default()) };
@@ -60,8 +71,18 @@ pub(crate) fn setting(ground: &Ground<'_>, id: ActionId) -> Result<Setting, Fail
     }
     let dir = action.dir.under(&ground.project.workspace.root);
     let identify = |name: &String| ground.tools.identify(name, &dir, &env, ground.index);
-    let mut tools =
-        names.iter().map(identify).collect::<Result<Vec<_>, _>>().map_err(environment_failure)?;
+    let (mut tools, mut missing) = (Vec::new(), Vec::new());
+    for name in &names {
+        match identify(name) {
+            Ok(tool) => tools.push(tool),
+            Err(error) if tools::find(name, &dir, &env).is_err() => missing.push(MissingTool {
+                name: name.clone(),
+                what: error.to_string(),
+                way_out: error.way_out().map(str::to_owned),
+            }),
+            Err(error) => return Err(environment_failure(error)),
+        }
+    }
     // What only looks like a tool in a shell's line need not be one: `./bin/protoc` is not the `protoc` of the PATH.
     let unnamed = seen.iter().filter(|name| !names.contains(name));
     tools.extend(unnamed.filter_map(|name| identify(name).ok()));
@@ -75,7 +96,8 @@ pub(crate) fn setting(ground: &Ground<'_>, id: ActionId) -> Result<Setting, Fail
     env.extend(
         out_dirs(ground.project, id).into_iter().map(|(name, dir)| (name.into(), dir.into())),
     );
-    Ok(Setting { environment, env, tools, jobserver: rows.iter().any(|row| row.jobserver) })
+    let jobserver = rows.iter().any(|row| row.jobserver);
+    Ok(Setting { environment, env, tools, jobserver, missing })
 }
 
 /// What else than files an action depends on.
@@ -96,10 +118,12 @@ pub(crate) fn watch(project: &Project, id: ActionId, env: &BTreeMap<OsString, Os
     let dir = action.dir.under(&project.workspace.root);
     let environment = environment::strict(env, &action.track_env, &action.pass_env, &rows);
     let find = |name: &String| tools::find(name, &dir, &environment.all).ok();
-    Watch {
-        tools: names.iter().chain(&seen).filter_map(find).collect(),
-        variables: environment.tracked.into_keys().collect(),
+    let mut variables: Vec<String> = environment.tracked.into_keys().collect();
+    if names.iter().any(|name| find(name).is_none()) {
+        // Where a tool will turn up once it is installed cannot be known; mostly it brings a directory of its own.
+        variables.push("PATH".to_owned());
     }
+    Watch { tools: names.iter().chain(&seen).filter_map(find).collect(), variables }
 }
 
 fn rows(names: &[String], seen: &[String]) -> Vec<&'static KnownTool> {

@@ -8,6 +8,7 @@ use crate::content::{Content, Input, Output};
 use crate::error::{Error, Result};
 use crate::event::Failure;
 use crate::execute::{Ending, Finish};
+use crate::fingerprint;
 use crate::index::Index;
 use crate::outputs::{self, CaptureError, Captured, Displaced, Present, Roots, Unfit};
 use crate::own_file;
@@ -17,6 +18,8 @@ use crate::result::ActionResult;
 use crate::stat::Kind;
 use crate::state::records::{Forgotten, Known, Record, Why};
 use crate::step::Run;
+use crate::store::made_with::MadeWith;
+use crate::store::{Store, StoreError};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -404,10 +407,20 @@ fn save_result(
         Some(trouble) => Some(trouble.to_string()),
         None if result.log.is_none() && outcome.printed => return,
         None => {
-            store.save_result(&checked.fingerprint.key, result).err().map(|error| error.to_string())
+            let saved = store.save_result(&checked.fingerprint.key, result);
+            saved.and_then(|()| note_made_with(store, checked)).err().map(|error| error.to_string())
         }
     };
     outcome.warnings.extend(trouble.map(|message| format!("{}: {message}", store.name())));
+}
+
+/// Leads from all but the tools to the result: the way to it where a tool is missing.
+fn note_made_with(store: &dyn Store, checked: &Checked) -> std::result::Result<(), StoreError> {
+    let (partial, tools) = fingerprint::without_tools(&checked.fingerprint);
+    if tools.is_empty() {
+        return Ok(());
+    }
+    store.note_made_with(&partial.key, &MadeWith { key: checked.fingerprint.key, tools })
 }
 
 /// What to say of files that were moved out of the way. What a killed run has made cannot be told from what a user has put there since:

@@ -38,6 +38,7 @@ pub(super) fn watched(
         let action = &project.graph[id];
         let manifest = project.step_of(id).map(|step| step.manifest.clone());
         watched.paths.extend(manifest);
+        roots.extend(action.fallback.checked_in.clone());
         roots.extend(action.inputs.positive_roots().map(|(_, root, _)| root.clone()));
         let watch = command::watch(project, id, env);
         watched.paths.extend(watch.tools);

@@ -11,7 +11,7 @@ use super::{Declared, Later};
 use crate::matrix::Cell;
 use crate::mistake::Mistake;
 use crate::path::RelPath;
-use crate::step::{Run, Spanned, Step, StepName};
+use crate::step::{Fallback, Run, Spanned, Step, StepName, Unavailable};
 use crate::template::{Piece, Template};
 use crate::triple::Triple;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use std::time::Duration;
 use toml_edit::TableLike;
 
 /// The keys of a step.
-pub(super) const KEYS: [&str; 17] = [
+pub(super) const KEYS: [&str; 19] = [
     "run",
     "inputs",
     "outputs",
@@ -38,11 +38,23 @@ pub(super) const KEYS: [&str; 17] = [
     "retries",
     "jobs",
     "platform",
+    "unavailable",
+    "checked-in",
 ];
 
 /// Keys that say how a command is run, and nothing of a set of files.
-const KEYS_OF_A_COMMAND: [&str; 9] =
-    ["outputs", "env", "track-env", "pass-env", "tools", "dir", "timeout", "retries", "jobs"];
+const KEYS_OF_A_COMMAND: [&str; 10] = [
+    "outputs",
+    "env",
+    "track-env",
+    "pass-env",
+    "tools",
+    "dir",
+    "timeout",
+    "retries",
+    "jobs",
+    "checked-in",
+];
 
 /// What other programs call these keys.
 const OTHER_NAMES: [(&str, &str); 16] = [
@@ -94,10 +106,19 @@ pub(super) fn read<'a>(
     let meant = fields.check_keys(notes);
     fields.check_pairs(notes, &step.key, &meant);
     let (matrix, matrix_exclude) = fields.matrix(notes);
+    let mut fallback = Fallback {
+        unavailable: fields.unavailable(notes),
+        checked_in: fields.checked_in(notes),
+        is_packaged: section.manifest.is_packaged,
+        absent: Vec::new(),
+    };
+    let may_lack = fallback.is_packaged && fallback.is_declared();
     let needs = fields
         .get("needs")
-        .map(|entry| needs::read(notes, declared, section, &name, &entry))
+        .map(|entry| needs::read(notes, declared, section, &name, &entry, may_lack))
         .unwrap_or_default();
+    let absent = needs.absent.iter();
+    fallback.absent.extend(absent.map(|need| format!("there is no step `{need}` to need")));
     let scope =
         Scope { step: &name, matrix: matrix.as_ref(), needs: &needs, triple: &declared.triple };
     let run = fields.run(notes, later, &scope);
@@ -125,11 +146,12 @@ pub(super) fn read<'a>(
         matrix_exclude,
         test: fields.boolean(notes, "test").unwrap_or(false),
         default: fields.boolean(notes, "default").unwrap_or(true),
-        dir: fields.dir(notes, later).unwrap_or_else(|| section.base.clone()),
+        dir: fields.dir(notes, later, &mut fallback).unwrap_or_else(|| section.base.clone()),
         timeout: fields.timeout(notes),
         retries: fields.integer(notes, "retries", 0, MOST_RETRIES).unwrap_or(0),
         jobs: fields.integer(notes, "jobs", 1, MOST_JOBS).unwrap_or(1),
         any_platform: fields.any_platform(notes),
+        fallback,
         base: section.base.clone(),
         needs: needs.known,
         name,
@@ -507,7 +529,12 @@ impl<'a> Fields<'a> {
         tools
     }
 
-    fn dir(&self, notes: &mut Notes<'a>, later: &mut Later) -> Option<RelPath> {
+    fn dir(
+        &self,
+        notes: &mut Notes<'a>,
+        later: &mut Later,
+        fallback: &mut Fallback,
+    ) -> Option<RelPath> {
         let entry = self.get("dir")?;
         let text = notes.string(&self.what("dir"), &entry)?;
         let spanned = Spanned { value: text, span: entry.value.clone() };
@@ -525,6 +552,10 @@ impl<'a> Fields<'a> {
         }
         let has_drive = text.as_bytes().get(1) == Some(&b':') || text.starts_with("//");
         let Some(directory) = resolve(&self.base, text).filter(|_| !has_drive) else {
+            if fallback.is_packaged && fallback.is_declared() && !has_drive {
+                fallback.absent.push(format!("its directory `{text}` lies outside of the package"));
+                return None;
+            }
             let help = "it is relative to the package, or to the workspace root with `/` in front";
             notes.add_with_help(
                 format!("{} leaves the workspace", self.what("dir")),
@@ -622,6 +653,74 @@ impl<'a> Fields<'a> {
                 false
             }
         }
+    }
+
+    fn unavailable(&self, notes: &mut Notes<'a>) -> Unavailable {
+        const POLICIES: [(&str, Unavailable); 2] =
+            [("error", Unavailable::Error), ("skip", Unavailable::Skip)];
+        let Some(entry) = self.get("unavailable") else { return Unavailable::default() };
+        let help = "`\"error\"`, as without it, or `\"skip\"`: what is done where a tool or a source is missing";
+        let Some(text) = entry.item.as_str() else {
+            let what = self.what("unavailable");
+            notes.wrong_type(&what, "a string", &entry, Some(help.to_owned()));
+            return Unavailable::default();
+        };
+        let known = POLICIES.iter().find(|(name, _)| *name == text).map(|(_, policy)| *policy);
+        known.unwrap_or_else(|| {
+            let what = self.what("unavailable");
+            let message = format!("unknown value `{}` of {what}", text.escape_debug());
+            let label = suggest(text, POLICIES.map(|(name, _)| name))
+                .map(|meant| format!("did you mean `{meant}`?"));
+            notes.add_with_help(message, &entry.value, label.unwrap_or_default(), help);
+            Unavailable::default()
+        })
+    }
+
+    /// The directory of files that stand in for what the step leaves. It can only hold what lies in `{out}`: what a step leaves in the tree
+    /// is checked in where it is.
+    fn checked_in(&self, notes: &mut Notes<'a>) -> Option<RelPath> {
+        let entry = self.get("checked-in")?;
+        let what = self.what("checked-in");
+        let text = notes.string(&what, &entry)?;
+        let spanned = Spanned { value: text, span: entry.value.clone() };
+        if !self.check_plain(notes, "checked-in", &spanned) {
+            return None;
+        }
+        let directory = resolve(&self.base, text);
+        let holds_too_much = |directory: &RelPath| self.base.is_within(directory);
+        let Some(directory) = directory.filter(|directory| !holds_too_much(directory)) else {
+            let help = "name a directory of the package that holds a copy of what lies in `{out}`";
+            notes.add_with_help(
+                format!("{what} is no directory below that of the step"),
+                &entry.value,
+                "",
+                help,
+            );
+            return None;
+        };
+        let outputs = self.get("outputs").and_then(|outputs| outputs.item.as_array().cloned());
+        let is_elsewhere = |output: &toml_edit::Value| {
+            output.as_str().is_some_and(|output| !output.starts_with("{out}"))
+        };
+        let outputs: Vec<_> = outputs.iter().flatten().collect();
+        if self.get("outputs").is_some() && !outputs.iter().any(|output| !is_elsewhere(output)) {
+            let label = "no output of it begins with `{out}`";
+            notes.add_with_help(
+                format!("{what} stands in for nothing"),
+                &entry.value,
+                label,
+                "it is a copy of what the step leaves in `{out}`; outputs in the tree are checked in where they are",
+            );
+        } else if let Some(output) = outputs.iter().find(|output| is_elsewhere(output)) {
+            let span = output.span().unwrap_or_else(|| entry.value.clone());
+            notes.add_with_help(
+                format!("{what} cannot stand in for outputs in the tree"),
+                &span,
+                "not in `{out}`",
+                "let another step leave it, or check it in where it is and leave `checked-in` out",
+            );
+        }
+        Some(directory)
     }
 
     /// Notes placeholders where there can be none.

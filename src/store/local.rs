@@ -7,6 +7,7 @@
 //!     CACHEDIR.TAG       tells backups to leave it out
 //!     results/ab/KEY     the text of an action result, KEY = ab… (see `result.rs`)
 //!     blobs/ab/HASH      bytes, named by their hash, HASH = ab…
+//!     made-with/ab/KEY   with which tools results were made, by the key without tools (see `made_with.rs`)
 //!     found/             reserved: sets of files that runs were found to read, by static key (a later version's)
 //!     tmp/               files that are being written
 //!     usage              about how large all this is: lines `+BYTES`
@@ -59,6 +60,7 @@ use crate::digest::{Digest, Hash, Key};
 use crate::error::Error;
 use crate::format;
 use crate::result::ActionResult;
+use crate::store::made_with::{self, MadeWith};
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File};
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -132,6 +134,10 @@ impl LocalStore {
         self.filed("blobs", hash)
     }
 
+    fn made_with_path(&self, without_tools: &Key) -> PathBuf {
+        self.filed("made-with", &without_tools.0)
+    }
+
     fn filed(&self, kind: &str, hash: &Hash) -> PathBuf {
         let name = hash.to_string();
         let mut path = self.dir.join(kind);
@@ -189,18 +195,47 @@ impl Store for LocalStore {
         if text.len() as u64 > RESULT_SIZE_MAX {
             return Err(io_error("cannot write", &path, io::ErrorKind::FileTooLarge.into()));
         }
+        self.save_text(&path, &text)
+    }
+
+    fn made_with(&self, without_tools: &Key) -> Result<Vec<MadeWith>, StoreError> {
+        let path = self.made_with_path(without_tools);
+        let file = match file::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(self.unreadable(&path, error)),
+        };
+        let mut text = Vec::new();
+        file.take(RESULT_SIZE_MAX)
+            .read_to_end(&mut text)
+            .map_err(|error| io_error("cannot read", &path, error))?;
+        // A damaged note leads nowhere: a miss, and the next one takes its place.
+        let text = String::from_utf8(text).unwrap_or_default();
+        Ok(made_with::from_text(without_tools, &text).unwrap_or_default())
+    }
+
+    fn note_made_with(&self, without_tools: &Key, made: &MadeWith) -> Result<(), StoreError> {
+        let known = self.made_with(without_tools).unwrap_or_default();
+        if known.first() == Some(made) {
+            return Ok(());
+        }
+        let text = made_with::to_text(without_tools, &made_with::with_newest(known, made));
+        self.save_text(&self.made_with_path(without_tools), &text)
+    }
+}
+
+impl LocalStore {
+    fn save_text(&self, path: &Path, text: &str) -> Result<(), StoreError> {
         let save = || {
             let mut temporary = self.temporary()?;
             temporary.file.write_all(text.as_bytes())?;
             // By the same clock as what notes the use of blobs: a result is never older than what it names.
             temporary.file.set_modified(SystemTime::now())?;
-            self.publish(temporary, &path, text.len() as u64)
+            self.publish(temporary, path, text.len() as u64)
         };
         save().map_err(|error| self.unwritable(error))
     }
-}
 
-impl LocalStore {
     fn fetch_blob(
         &self,
         digest: &Digest,

@@ -4,6 +4,7 @@ use super::{Store, StoreError};
 use crate::digest::{Digest, Hash, Key};
 use crate::error::Error;
 use crate::result::ActionResult;
+use crate::store::made_with::{self, MadeWith};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -34,6 +35,7 @@ pub struct Counts {
 struct Kept {
     results: BTreeMap<Key, Vec<u8>>,
     blobs: BTreeMap<Hash, Vec<u8>>,
+    made_with: BTreeMap<Key, Vec<MadeWith>>,
     counts: Counts,
 }
 
@@ -121,6 +123,17 @@ impl Store for MemoryStore {
         let mut kept = self.kept();
         kept.counts.results_saved += 1;
         kept.results.insert(*key, result.to_text(key).into_bytes());
+        Ok(())
+    }
+
+    fn made_with(&self, without_tools: &Key) -> Result<Vec<MadeWith>, StoreError> {
+        Ok(self.kept().made_with.get(without_tools).cloned().unwrap_or_default())
+    }
+
+    fn note_made_with(&self, without_tools: &Key, made: &MadeWith) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        let known = kept.made_with.remove(without_tools).unwrap_or_default();
+        kept.made_with.insert(*without_tools, made_with::with_newest(known, made));
         Ok(())
     }
 }

@@ -1,12 +1,14 @@
 //! The store seam: results by key and blobs by digest. Knows no step, and no path of a checkout.
 
 pub mod local;
+pub mod made_with;
 pub mod memory;
 pub mod place;
 
 use crate::digest::{Digest, Key};
 use crate::error::Error;
 use crate::result::ActionResult;
+use made_with::MadeWith;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -27,6 +29,16 @@ pub trait Store: Send + Sync {
 
     /// Files `result` under `key`, after all of its blobs have been kept. Replaces one that is there.
     fn save_result(&self, key: &Key, result: &ActionResult) -> Result<(), StoreError>;
+
+    /// With which tools results were made of what has this key without its tools, the newest first. A store need not know.
+    fn made_with(&self, _without_tools: &Key) -> Result<Vec<MadeWith>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Notes that, behind a result. A store need not.
+    fn note_made_with(&self, _without_tools: &Key, _made: &MadeWith) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// Why a store could not do it. None of these fails a build, but for [`StoreError::Destination`].

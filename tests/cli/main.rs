@@ -26,4 +26,5 @@ mod restore;
 mod sandbox;
 mod soundness;
 mod store;
+mod unavailable;
 mod workspace_memory;

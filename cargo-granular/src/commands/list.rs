@@ -134,6 +134,7 @@ pub(crate) mod made_up {
             retries: 0,
             jobs: 1,
             any_platform: false,
+            fallback: Default::default(),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::listing::{Item, Listing};
 use super::{GRACE, LocalStore, file, io_error, parallel, read_result};
 use crate::digest::{Hash, Key};
 use crate::own_file;
-use crate::store::StoreError;
+use crate::store::{Store as _, StoreError};
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -44,6 +44,8 @@ pub struct GcReport {
 struct Plan {
     results: Vec<Item>,
     blobs: Vec<Item>,
+    /// Notes on results of which none is left.
+    made_with: Vec<Item>,
     temporary: Vec<(PathBuf, Item)>,
 }
 
@@ -170,7 +172,20 @@ impl LocalStore {
         if let Some(max_size) = limit.max_size {
             plan.shrink(listing.bytes(), max_size, now, kept, &mut blobs);
         }
+        plan.made_with = self.idle_notes(listing, &plan.results);
         Ok(plan)
+    }
+
+    /// The notes that lead to none of the results that stay. One that cannot be read leads nowhere.
+    fn idle_notes(&self, listing: &Listing, going: &[Item]) -> Vec<Item> {
+        let going: HashSet<Hash> = going.iter().map(|item| item.hash).collect();
+        let all = listing.results.iter().map(|item| item.hash);
+        let stay: HashSet<Hash> = all.filter(|hash| !going.contains(hash)).collect();
+        let leads_there = |note: &&Item| {
+            let made = self.made_with(&Key(note.hash)).unwrap_or_default();
+            made.iter().any(|made| stay.contains(&made.key.0))
+        };
+        listing.made_with.iter().filter(|note| !leads_there(note)).copied().collect()
     }
 
     /// The blobs that each result names, each once; `None` for one that is damaged. Results that have vanished are left out.
@@ -206,6 +221,11 @@ impl LocalStore {
             if self.remove(&self.blob_path(&item.hash), item)? {
                 report.blobs_removed += 1;
                 report.blobs_kept -= 1;
+                report.bytes_after -= item.size;
+            }
+        }
+        for item in &plan.made_with {
+            if self.remove(&self.made_with_path(&Key(item.hash)), item)? {
                 report.bytes_after -= item.size;
             }
         }
@@ -285,6 +305,7 @@ impl Plan {
             .results
             .iter()
             .chain(&self.blobs)
+            .chain(&self.made_with)
             .chain(self.temporary.iter().map(|(_, item)| item));
         items.fold(0, |sum, item| sum.saturating_add(item.size))
     }

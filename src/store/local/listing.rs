@@ -12,6 +12,8 @@ use std::time::SystemTime;
 pub(super) struct Listing {
     pub(super) results: Vec<Item>,
     pub(super) blobs: Vec<Item>,
+    /// Notes on the tools that results were made with.
+    pub(super) made_with: Vec<Item>,
     /// Files in `tmp/`.
     pub(super) temporary: Vec<Temporary>,
     /// Files and directories that a store does not have.
@@ -20,7 +22,7 @@ pub(super) struct Listing {
     pub(super) other_bytes: u64,
 }
 
-/// A result or a blob.
+/// A result, a blob or a note.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Item {
     /// Its name: the key's hash or its own.
@@ -42,7 +44,8 @@ pub(super) struct Temporary {
 impl Listing {
     /// The sum of the lengths of all files, but for the unknown ones, in bytes.
     pub(super) fn bytes(&self) -> u64 {
-        let items = self.results.iter().chain(&self.blobs).map(|item| item.size);
+        let items =
+            self.results.iter().chain(&self.blobs).chain(&self.made_with).map(|item| item.size);
         let temporary = self.temporary.iter().map(|temporary| temporary.size);
         items.chain(temporary).fold(self.other_bytes, u64::saturating_add)
     }
@@ -55,6 +58,7 @@ impl LocalStore {
         let mut listing = Listing::default();
         listing.results = self.items("results", &mut listing.unknown)?;
         listing.blobs = self.items("blobs", &mut listing.unknown)?;
+        listing.made_with = self.items("made-with", &mut listing.unknown)?;
         for (entry, metadata) in entries(&self.dir.join("tmp"))? {
             match metadata.is_file() {
                 true => listing.temporary.push(Temporary {
@@ -70,7 +74,7 @@ impl LocalStore {
                 Some("CACHEDIR.TAG" | "usage" | "gc.lock") if metadata.is_file() => {
                     listing.other_bytes += metadata.len()
                 }
-                Some("results" | "blobs" | "found" | "tmp") if metadata.is_dir() => {}
+                Some("results" | "blobs" | "made-with" | "found" | "tmp") if metadata.is_dir() => {}
                 _ => listing.unknown.push(entry.path()),
             }
         }
