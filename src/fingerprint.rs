@@ -385,6 +385,20 @@ mod tests {
     }
 
     #[test]
+    fn lines_on_tools_go_out_and_back_in() {
+        let whole = text(
+            "run \"go\"\ntrack \"tool \" \"x\"\ntool \"go\" aa 1 \"go1\\nx\"\ntool \"sh\" bb 2\noutputs \"tool \"\ninput \"tool x\" file aa 1\n",
+        );
+        let whole = sealed(whole);
+        let (partial, tools) = without_tools(&whole);
+        assert_eq!(tools, ["tool \"go\" aa 1 \"go1\\nx\"", "tool \"sh\" bb 2"]);
+        assert_ne!(partial.key, whole.key);
+        assert_eq!(with_tools(&partial, &tools), whole);
+        assert_eq!(without_tools(&partial), (partial.clone(), Vec::new()));
+        assert_eq!(tool_of(&tools[0]), Some(("go".to_owned(), Some("go1\nx".to_owned()))));
+    }
+
+    #[test]
     fn equal_texts_have_no_difference_and_a_text_of_another_format_is_all_different() {
         assert_eq!(reasons("dir \"a\"\n", "dir \"a\"\n"), [""; 0]);
         let other = compare("granular-fingerprint 0\ndir \"a\"\n", &text("dir \"a\"\n"));

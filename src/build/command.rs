@@ -118,12 +118,14 @@ pub(crate) fn watch(project: &Project, id: ActionId, env: &BTreeMap<OsString, Os
     let dir = action.dir.under(&project.workspace.root);
     let environment = environment::strict(env, &action.track_env, &action.pass_env, &rows);
     let find = |name: &String| tools::find(name, &dir, &environment.all).ok();
+    let named: Vec<Option<PathBuf>> = names.iter().map(find).collect();
     let mut variables: Vec<String> = environment.tracked.into_keys().collect();
-    if names.iter().any(|name| find(name).is_none()) {
+    if named.contains(&None) {
         // Where a tool will turn up once it is installed cannot be known; mostly it brings a directory of its own.
         variables.push("PATH".to_owned());
     }
-    Watch { tools: names.iter().chain(&seen).filter_map(find).collect(), variables }
+    let tools = named.into_iter().flatten().chain(seen.iter().filter_map(find)).collect();
+    Watch { tools, variables }
 }
 
 fn rows(names: &[String], seen: &[String]) -> Vec<&'static KnownTool> {

@@ -2,6 +2,7 @@
 
 use super::check::{Checked, environment};
 use super::recheck::{self, Changed};
+use super::unavailable;
 use super::{Edges, Ground, command, now_ms, restore};
 use crate::action::ActionId;
 use crate::content::{Content, Input, Output};
@@ -161,6 +162,7 @@ impl Attempt<'_> {
         let (key, at_ms) = (checked.fingerprint.key, now_ms());
         let record = Record { key, result, source: None, at_ms, reasons };
         restore::remember(ground, id, checked, record)?;
+        outcome.warnings.extend(unavailable::outdated(ground, id, &captured.outputs));
         Ok(RunEnding::Done(captured.outputs))
     }
 

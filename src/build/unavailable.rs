@@ -264,15 +264,7 @@ fn files_in(root: &Path, dir: &RelPath, index: &Index) -> Result<Vec<Input>, Err
 
 /// Checked-in files as outputs. All of them have to be declared, and none that is declared by its name may be missing.
 fn stand_in(action: &Action, dir: &RelPath, files: &[Input]) -> Result<Vec<Output>, Failure> {
-    let output = |file: &Input| {
-        let path = RelPath::new(file.path.below(dir)?)?;
-        let content = match &file.content {
-            Content::Link { target, .. } => Content::Link { target: target.clone(), pointee: None },
-            content => content.clone(),
-        };
-        Some(Output { path: OutputPath { base: Base::Out, path }, content })
-    };
-    let outputs: Vec<Output> = files.iter().filter_map(output).collect();
+    let outputs = outputs_of(dir, files);
     let owns = |output: &Output| action.outputs.iter().any(|pattern| pattern.owns(&output.path));
     let undeclared = outputs.iter().find(|output| !owns(output)).map(|output| {
         format!("`{dir}/{}` is checked in and not among its outputs", output.path.path)
@@ -291,6 +283,37 @@ fn stand_in(action: &Action, dir: &RelPath, files: &[Input]) -> Result<Vec<Outpu
             hint: format!("`{dir}` has to be a copy of what it leaves in `{{out}}`"),
         }),
     }
+}
+
+/// What is to be said of checked-in files that are not what the action leaves: nobody who lacks its tool could see that.
+pub(crate) fn outdated(ground: &Ground<'_>, id: ActionId, left: &[Output]) -> Option<String> {
+    let action = &ground.project.graph[id];
+    let dir = action.fallback.checked_in.as_ref()?;
+    let files = files_in(&ground.project.workspace.root, dir, ground.index).ok()?;
+    let there = outputs_of(dir, &files);
+    let differs = |output: &&Output| !there.contains(output);
+    let differs =
+        left.iter().find(differs).or_else(|| there.iter().find(|it| !left.contains(it)))?;
+    let out = ground.project.out_dir(id);
+    Some(format!(
+        "`{dir}` is not what `{}` leaves, which shows at `{}`: replace it by a copy of {}",
+        action.name,
+        differs.path,
+        out.display()
+    ))
+}
+
+/// Files below `dir` as outputs in `{out}`, in the same order.
+fn outputs_of(dir: &RelPath, files: &[Input]) -> Vec<Output> {
+    let output = |file: &Input| {
+        let path = RelPath::new(file.path.below(dir)?)?;
+        let content = match &file.content {
+            Content::Link { target, .. } => Content::Link { target: target.clone(), pointee: None },
+            content => content.clone(),
+        };
+        Some(Output { path: OutputPath { base: Base::Out, path }, content })
+    };
+    files.iter().filter_map(output).collect()
 }
 
 /// A store that has the blobs of checked-in files and nothing else.

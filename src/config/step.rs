@@ -687,17 +687,19 @@ impl<'a> Fields<'a> {
             return None;
         }
         let directory = resolve(&self.base, text);
-        let holds_too_much = |directory: &RelPath| self.base.is_within(directory);
-        let Some(directory) = directory.filter(|directory| !holds_too_much(directory)) else {
-            let help = "name a directory of the package that holds a copy of what lies in `{out}`";
-            notes.add_with_help(
-                format!("{what} is no directory below that of the step"),
-                &entry.value,
-                "",
-                help,
-            );
-            return None;
+        let wrong = match &directory {
+            None => Some("leaves the workspace"),
+            Some(directory) if self.base.is_within(directory) => {
+                Some("takes in the directory that the step is declared in")
+            }
+            Some(_) => None,
         };
+        if let Some(wrong) = wrong {
+            let help =
+                "name a directory that holds a copy of what lies in `{out}`, and nothing else";
+            notes.add_with_help(format!("{what} {wrong}"), &entry.value, "", help);
+            return None;
+        }
         let outputs = self.get("outputs").and_then(|outputs| outputs.item.as_array().cloned());
         let is_elsewhere = |output: &toml_edit::Value| {
             output.as_str().is_some_and(|output| !output.starts_with("{out}"))
@@ -720,7 +722,7 @@ impl<'a> Fields<'a> {
                 "let another step leave it, or check it in where it is and leave `checked-in` out",
             );
         }
-        Some(directory)
+        directory
     }
 
     /// Notes placeholders where there can be none.

@@ -767,7 +767,7 @@ colour = "red"
     7 | colour = "red"
       | ^^^^^^
       |
-      = help: the keys of a step are `run`, `inputs`, `outputs`, `needs`, `env`, `track-env`, `pass-env`, `tools`, `matrix`, `matrix-exclude`, `test`, `default`, `dir`, `timeout`, `retries`, `jobs`, `platform`
+      = help: the keys of a step are `run`, `inputs`, `outputs`, `needs`, `env`, `track-env`, `pass-env`, `tools`, `matrix`, `matrix-exclude`, `test`, `default`, `dir`, `timeout`, `retries`, `jobs`, `platform`, `unavailable`, `checked-in`
 
     error: 1 mistake in the configuration
     "#);
@@ -2791,6 +2791,106 @@ api = { run = "true", inputs = ["src/*.{go,rs", "!gen/**"], outputs = [] }
       |
     6 | api = { run = "true", inputs = ["src/*.{go,rs", "!gen/**"], outputs = [] }
       |                                 ^^^^^^^^^^^^^^ this `{` is never closed (write `\{` for the character)
+
+    error: 1 mistake in the configuration
+    "#);
+}
+
+#[test]
+fn what_is_done_where_a_step_cannot_run_is_one_of_two() {
+    assert_snapshot!(drawn_for_step("run = \"x\"\noutputs = []\nunavailable = \"skipp\""), @r#"
+    error: unknown value `skipp` of `unavailable` in step `#api`
+     --> Cargo.toml:7:15
+      |
+    7 | unavailable = "skipp"
+      |               ^^^^^^^ did you mean `skip`?
+      |
+      = help: `"error"`, as without it, or `"skip"`: what is done where a tool or a source is missing
+
+    error: 1 mistake in the configuration
+    "#);
+    assert_snapshot!(drawn_for_step("run = \"x\"\noutputs = []\nunavailable = false"), @r#"
+    error: `unavailable` in step `#api` is not a string
+     --> Cargo.toml:7:15
+      |
+    7 | unavailable = false
+      |               ^^^^^ this is a boolean
+      |
+      = help: `"error"`, as without it, or `"skip"`: what is done where a tool or a source is missing
+
+    error: 1 mistake in the configuration
+    "#);
+}
+
+#[test]
+fn checked_in_files_stand_in_for_what_lies_in_the_output_directory() {
+    assert_snapshot!(drawn_for_step("run = \"x\"\noutputs = [\"gen\"]\nchecked-in = \"dist\""), @r#"
+    error: `checked-in` in step `#api` stands in for nothing
+     --> Cargo.toml:7:14
+      |
+    7 | checked-in = "dist"
+      |              ^^^^^^ no output of it begins with `{out}`
+      |
+      = help: it is a copy of what the step leaves in `{out}`; outputs in the tree are checked in where they are
+
+    error: 1 mistake in the configuration
+    "#);
+    assert_snapshot!(drawn_for_step(
+        "run = \"x\"\noutputs = [\"{out}/a\", \"gen\"]\nchecked-in = \"dist\""
+    ), @r#"
+    error: `checked-in` in step `#api` cannot stand in for outputs in the tree
+     --> Cargo.toml:6:23
+      |
+    6 | outputs = ["{out}/a", "gen"]
+      |                       ^^^^^ not in `{out}`
+      |
+      = help: let another step leave it, or check it in where it is and leave `checked-in` out
+
+    error: 1 mistake in the configuration
+    "#);
+    assert_snapshot!(drawn_for_step("run = \"x\"\noutputs = []\nchecked-in = \"dist\""), @r#"
+    error: `checked-in` in step `#api` stands in for nothing
+     --> Cargo.toml:7:14
+      |
+    7 | checked-in = "dist"
+      |              ^^^^^^ no output of it begins with `{out}`
+      |
+      = help: it is a copy of what the step leaves in `{out}`; outputs in the tree are checked in where they are
+
+    error: 1 mistake in the configuration
+    "#);
+    assert_snapshot!(drawn_for_step("run = \"x\"\noutputs = [\"{out}\"]\nchecked-in = \".\""), @r#"
+    error: `checked-in` in step `#api` takes in the directory that the step is declared in
+     --> Cargo.toml:7:14
+      |
+    7 | checked-in = "."
+      |              ^^^
+      |
+      = help: name a directory that holds a copy of what lies in `{out}`, and nothing else
+
+    error: 1 mistake in the configuration
+    "#);
+    assert_snapshot!(drawn_for_step(
+        "run = \"x\"\noutputs = [\"{out}\"]\nchecked-in = \"../dist\""
+    ), @r#"
+    error: `checked-in` in step `#api` leaves the workspace
+     --> Cargo.toml:7:14
+      |
+    7 | checked-in = "../dist"
+      |              ^^^^^^^^^
+      |
+      = help: name a directory that holds a copy of what lies in `{out}`, and nothing else
+
+    error: 1 mistake in the configuration
+    "#);
+    assert_snapshot!(drawn_for_step("inputs = []\nchecked-in = \"dist\""), @r#"
+    error: step `#api` has `checked-in` but no `run`
+     --> Cargo.toml:6:1
+      |
+    6 | checked-in = "dist"
+      | ^^^^^^^^^^
+      |
+      = help: without `run` a step is a named set of files
 
     error: 1 mistake in the configuration
     "#);

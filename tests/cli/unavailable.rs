@@ -300,6 +300,20 @@ fn checked_in_files_have_to_be_what_is_declared() {
 }
 
 #[test]
+fn a_run_tells_where_the_checked_in_files_are_not_what_it_leaves() {
+    let p = web("checked-in = \"dist\"", "");
+    let told = run(&p, "build").success();
+    let words = "warning: `dist` is not what `#web` leaves, which shows at `{out}/js`: replace it by a copy of [ROOT]/workspace/target/granular/out/@workspace/web";
+    assert!(told.stderr().contains(words), "{told}");
+    p.write("dist/js", p.read_out("web/js"));
+    let told = run(&p, "build --force #web").success();
+    assert!(!told.stderr().contains("warning"), "{told}");
+    p.write("dist/old", "");
+    let told = run(&p, "build --force #web").success();
+    assert!(told.stderr().contains("shows at `{out}/old`"), "{told}");
+}
+
+#[test]
 fn sources_that_are_missing_are_no_mistake_of_a_step_that_says_what_to_do_then() {
     let p = web("", SKIP);
     p.remove("web");
