@@ -255,14 +255,19 @@ fn disturbed_output(
     Ok(difference.map(|path| path.to_string()))
 }
 
+/// The text of the fingerprint of the last time; empty if it is not known.
+pub(super) fn last_fingerprint(ground: &Ground<'_>, action: &Action) -> String {
+    let text = own_file::read(&ground.state.fingerprint(&action.name)).ok().flatten();
+    text.and_then(|text| String::from_utf8(text).ok()).unwrap_or_default()
+}
+
 /// What changed since the fingerprint of the last time; no reason at all if that is not known.
 fn since_last_time(
     ground: &Ground<'_>,
     action: &Action,
     fingerprint: &Fingerprint,
 ) -> Vec<DirtyReason> {
-    let then = own_file::read(&ground.state.fingerprint(&action.name)).ok().flatten();
-    let then = then.and_then(|text| String::from_utf8(text).ok()).unwrap_or_default();
+    let then = last_fingerprint(ground, action);
     let mut reasons =
         if then.is_empty() { Vec::new() } else { fingerprint::compare(&then, &fingerprint.text) };
     let graph = &ground.project.graph;

@@ -196,8 +196,7 @@ fn candidates(
     partial: &Fingerprint,
     warnings: &mut Vec<String>,
 ) -> Vec<Vec<String>> {
-    let last = fs::read_to_string(ground.state.fingerprint(&action.name)).unwrap_or_default();
-    let last = Fingerprint { text: last, key: partial.key };
+    let last = Fingerprint { text: check::last_fingerprint(ground, action), key: partial.key };
     let (last, tools) = fingerprint::without_tools(&last);
     let mut all = if last == *partial { vec![tools] } else { Vec::new() };
     if let Some(store) = ground.store {

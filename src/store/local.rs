@@ -206,12 +206,18 @@ impl Store for LocalStore {
             Err(error) => return Err(self.unreadable(&path, error)),
         };
         let mut text = Vec::new();
-        file.take(RESULT_SIZE_MAX)
-            .read_to_end(&mut text)
-            .map_err(|error| io_error("cannot read", &path, error))?;
-        // A damaged note leads nowhere: a miss, and the next one takes its place.
+        let mut read = || match file.metadata()?.is_file() {
+            true => (&file).take(RESULT_SIZE_MAX).read_to_end(&mut text),
+            false => Ok(0),
+        };
+        read().map_err(|error| io_error("cannot read", &path, error))?;
         let text = String::from_utf8(text).unwrap_or_default();
-        Ok(made_with::from_text(without_tools, &text).unwrap_or_default())
+        let made = made_with::from_text(without_tools, &text);
+        // A damaged note leads nowhere, and the next one is to take its place.
+        if made.is_none() && self.leaves_traces {
+            file::remove(&path);
+        }
+        Ok(made.unwrap_or_default())
     }
 
     fn note_made_with(&self, without_tools: &Key, made: &MadeWith) -> Result<(), StoreError> {
