@@ -5,6 +5,7 @@ use super::{app, cargo, cargo_build, package, seed, step};
 use crate::project::{Invocation, Project};
 use crate::sandbox;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -65,6 +66,20 @@ fn without_the_tool_the_rust_part_is_built_and_the_script_knows() {
     );
     assert_eq!(cargo(&p, "run -q").run().success().stdout(), "skipped local 0\n");
     assert_eq!(p.ran(), ["local"]);
+
+    // A tool that is installed brings a directory of its own, and then the build script is run again.
+    p.write("bin/no-such-tool", "#!/bin/sh\necho made > \"$1\"\n");
+    fs::set_permissions(p.path("bin/no-such-tool"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", p.path("bin").display(), std::env::var("PATH").unwrap());
+    let run = cargo(&p, "run -q").env("PATH", &path).run().success();
+    assert_eq!(run.stdout(), "made local 1\n");
+    // It goes away again, and what it has made stays.
+    p.remove("bin");
+    p.remove("target");
+    seed(&p.path("target"));
+    let run = cargo(&p, "run -q").run().success();
+    assert_eq!(run.stdout(), "made local 1\n");
+    assert!(p.ran().is_empty());
 }
 
 #[test]
