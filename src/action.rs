@@ -2,7 +2,7 @@
 
 use crate::path::RelPath;
 use crate::pattern::{InputPatterns, OutputPattern};
-use crate::step::{Artifact, Run, StepName};
+use crate::step::{Artifact, Fallback, Run, StepName};
 use crate::template::Template;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -64,6 +64,8 @@ pub struct Action {
     pub jobs: u32,
     /// Whether the platform stays out of the key.
     pub any_platform: bool,
+    /// What is done where it cannot run.
+    pub fallback: Fallback,
 }
 
 /// Go packages whose files are found by the Go tool.

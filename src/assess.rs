@@ -2,6 +2,7 @@
 
 use crate::action::{self, ActionId};
 use crate::build::check::{self, Checked, Need, UpToDate, Verdict};
+use crate::build::unavailable::{self, Lack, Way};
 use crate::build::{BuildError, Ground, files, find, plan};
 use crate::content::Output;
 use crate::event::Failure;
@@ -49,6 +50,8 @@ pub enum Outlook {
     Run,
     /// It depends on what these needs leave, which would run first; where there are none, on what Cargo would build.
     Unknown(Vec<ActionId>),
+    /// It cannot run here, as this says, and would be skipped as it asks for.
+    Skipped(String),
     /// It cannot be brought up to date: what is wrong with the environment.
     Impossible(String),
 }
@@ -93,8 +96,10 @@ pub fn assess(
             // To know what it depends on would mean to build it.
             Ok(_) if !project.graph[id].cargo.is_empty() => unknowable(&ground, id, Vec::new()),
             Ok(needs) => {
-                let (assessment, state) =
-                    assess_one(&ground, id, check::check(&ground, id, needs, found.remove(&id)));
+                let (assessment, state) = {
+                    let found = found.remove(&id);
+                    assess_one(&ground, id, check::check(&ground, id, needs, found, Way::Result))
+                };
                 known.extend(state.map(|state| (id, state)));
                 assessment
             }
@@ -168,6 +173,19 @@ fn assess_one(
         Verdict::Stale { reasons, hit: Some(result) } => {
             let store = ground.store.map_or("", |store| store.name()).to_owned();
             (Outlook::Restored(store), reasons.clone(), Some(result.outputs.clone()))
+        }
+        Verdict::CheckedIn { reasons, result, files } => {
+            let source = files.name().to_owned();
+            (Outlook::Restored(source), reasons.clone(), Some(result.outputs.clone()))
+        }
+        Verdict::Skipped => {
+            let told = checked.lack.as_ref().map(Lack::told).unwrap_or_default();
+            let outlook = Outlook::Skipped(told);
+            let (fingerprint, reasons) = (None, Vec::new());
+            let found = Vec::new();
+            let assessment =
+                Assessment { action: id, outlook, fingerprint, reasons, found, record, forgotten };
+            return (assessment, Some(unavailable::left(ground, id, &checked)));
         }
         Verdict::Stale { reasons, hit: None } => {
             (Outlook::Run, reasons.clone(), outputs_before_running(ground, id))

@@ -144,6 +144,8 @@ pub enum Skip {
     AfterFailure,
     /// The build was stopped before its turn, or while it ran.
     Stopped,
+    /// It cannot run here, as this says, and asks to be skipped then.
+    Unavailable(String),
 }
 
 /// What came of running an action twice.
@@ -188,6 +190,8 @@ pub struct Summary {
     pub failed_by_environment: usize,
     /// How many were not tried.
     pub skipped: usize,
+    /// How many of those cannot run here and ask to be skipped then.
+    pub unavailable: usize,
     /// How many of those that were run again have left something else, or failed. They count as fresh or restored as well.
     pub differing: usize,
     /// The sum of what was saved.
@@ -199,8 +203,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Whether everything that was wanted is up to date, and nothing that was run again has left something else.
+    /// Whether everything that was wanted and can run here is up to date, and nothing that was run again has left something else.
     pub fn success(&self) -> bool {
-        self.failed == 0 && self.skipped == 0 && self.differing == 0 && !self.stopped
+        self.failed == 0 && self.skipped == self.unavailable && self.differing == 0 && !self.stopped
     }
 }

@@ -20,6 +20,7 @@
 //! | `input "main.go" CONTENT` | something it reads, declared or found |
 //! | `outside "stdio.h" CONTENT` | a file outside of the workspace that it was found to read: its name, in the order of the paths |
 //! | `export tree "gen/a.go" CONTENT` | something that a need exports |
+//! | `checked-in "dist/a.js" CONTENT` | a checked-in file that stands in for an output; in place of tools that are missing, inputs and exports, and never the text of a key in a store |
 //!
 //! CONTENT is that of [`crate::content::Content::write`].
 //!
@@ -97,8 +98,55 @@ pub fn of(ingredients: &Ingredients<'_>) -> Fingerprint {
         text.push_str(&line);
         text.push('\n');
     }
+    sealed(text)
+}
+
+fn sealed(text: String) -> Fingerprint {
     let key = Key(Hash::of(text.as_bytes()));
     Fingerprint { text, key }
+}
+
+/// A fingerprint with the lines on tools taken out of it, and those lines: what is known of an action where a tool is missing, and what is
+/// not.
+pub fn without_tools(fingerprint: &Fingerprint) -> (Fingerprint, Vec<String>) {
+    let is_tool = |line: &&str| tool_of(line).is_some();
+    let (tools, rest): (Vec<&str>, Vec<&str>) = fingerprint.text.lines().partition(is_tool);
+    let rest = rest.iter().flat_map(|line| [line, "\n"]).collect();
+    (sealed(rest), tools.into_iter().map(str::to_owned).collect())
+}
+
+/// The opposite: the fingerprint that these lines on tools make of one without.
+pub fn with_tools(partial: &Fingerprint, tools: &[String]) -> Fingerprint {
+    // They stand in front of what is read and left.
+    let is_behind =
+        |line: &str| ["outputs ", "input ", "export "].iter().any(|tag| line.starts_with(tag));
+    let lines = partial.text.lines();
+    let (before, behind): (Vec<&str>, Vec<&str>) = lines.partition(|line| !is_behind(line));
+    let tools = tools.iter().map(String::as_str);
+    let all = before.into_iter().chain(tools).chain(behind);
+    sealed(all.flat_map(|line| [line, "\n"]).collect())
+}
+
+/// The tool that a line of a fingerprint is about, and what that said of its version; `None` for a line about something else.
+pub fn tool_of(line: &str) -> Option<(String, Option<String>)> {
+    let mut fields = Fields::new(line);
+    (fields.word()? == "tool").then_some(())?;
+    let name = fields.text()?;
+    fields.word()?;
+    fields.word()?;
+    Some((name, fields.text()))
+}
+
+/// The fingerprint of an action that these checked-in files stand in for. Nothing is filed under its key: it says what stands in a checkout.
+pub fn of_checked_in(ingredients: &Ingredients<'_>, files: &[Input]) -> Fingerprint {
+    let mut text = of(&Ingredients { inputs: &[], needs: &[], ..ingredients.clone() }).text;
+    for file in files {
+        text.push_str("checked-in");
+        canon::quote(&mut text, file.path.as_str());
+        file.content.write(&mut text);
+        text.push('\n');
+    }
+    sealed(text)
 }
 
 fn write_command(text: &mut String, action: &Action) {
@@ -321,7 +369,7 @@ fn read_line(line: &str) -> Option<(Subject, &str)> {
         "tool" => Subject::Tool(fields.text()?),
         "cargo" => Subject::Artifact(fields.text()?),
         "outputs" | "depfile" => Subject::OutputPattern(fields.text()?),
-        "input" => Subject::Input(fields.text()?),
+        "input" | "checked-in" => Subject::Input(fields.text()?),
         "outside" => Subject::Outside(fields.text()?, 0),
         "export" => Subject::Export(read_export_path(&mut fields)?),
         _ => return None,
@@ -396,6 +444,20 @@ mod tests {
         for (then, now, reason) in cases {
             assert_eq!(reasons(then, now), [reason], "{then:?} {now:?}");
         }
+    }
+
+    #[test]
+    fn lines_on_tools_go_out_and_back_in() {
+        let whole = text(
+            "run \"go\"\ntrack \"tool \" \"x\"\ntool \"go\" aa 1 \"go1\\nx\"\ntool \"sh\" bb 2\noutputs \"tool \"\ninput \"tool x\" file aa 1\n",
+        );
+        let whole = sealed(whole);
+        let (partial, tools) = without_tools(&whole);
+        assert_eq!(tools, ["tool \"go\" aa 1 \"go1\\nx\"", "tool \"sh\" bb 2"]);
+        assert_ne!(partial.key, whole.key);
+        assert_eq!(with_tools(&partial, &tools), whole);
+        assert_eq!(without_tools(&partial), (partial.clone(), Vec::new()));
+        assert_eq!(tool_of(&tools[0]), Some(("go".to_owned(), Some("go1\nx".to_owned()))));
     }
 
     #[test]

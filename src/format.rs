@@ -26,5 +26,8 @@ pub const HISTORY: u32 = 1;
 /// What tools said of their version.
 pub const TOOLS: u32 = 1;
 
+/// With which tools results were made.
+pub const MADE_WITH: u32 = 1;
+
 /// What Cargo said of a workspace.
 pub const WORKSPACE: u32 = 1;

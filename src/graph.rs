@@ -313,6 +313,7 @@ mod tests {
             jobs: 1,
             any_platform: false,
             cargo: Vec::new(),
+            fallback: Default::default(),
         }
     }
 

@@ -21,6 +21,7 @@
 //!            inputs (declared and found) + tools + environment + exports of its needs ──▶ fingerprint ──▶ key
 //!                 the record says this key, and the outputs are as recorded ──▶ fresh
 //!                 a store has a result for the key, and every blob verifies ──▶ restored
+//!                 a tool or source is missing ──▶ restored as it was made with the tool, or from checked-in files, or skipped, or failed
 //!                 otherwise ──▶ ran: clear, run, capture into the store, look at the inputs again
 //! ```
 //!
@@ -66,6 +67,7 @@
 //! - No absolute path, no time, no user and no order of the file system enters a fingerprint. No mtime decides a key: times only save re-reading.
 //! - `fresh` is said only when the outputs on disk are the recorded ones at that moment.
 //! - A result is visible in a store only after every blob of it. A hit whose blobs are gone or damaged is a miss.
+//! - A result that was made with another tool than the one that is here is no hit. Where there is none here, it may be, and that is told.
 //! - The bytes that a restore puts in place are the bytes that were hashed.
 //! - What is found only adds to what is declared. Nothing is stored where finding was incomplete, and what is remembered of `go list` counts only while everything that it
 //!   depends on is as it was.

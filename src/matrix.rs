@@ -3,8 +3,8 @@
 use crate::action::{Action, ActionName, GoPackages};
 use crate::mistake::Mistake;
 use crate::path::{OutputPath, RelPath};
-use crate::pattern::{InputPatterns, OutputPattern};
-use crate::step::{Discover, Run, Spanned, Step};
+use crate::pattern::{self, InputPatterns, OutputPattern};
+use crate::step::{Discover, Fallback, Run, Spanned, Step};
 use crate::template::shell::Shell;
 use crate::template::{Piece, Template};
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,9 +98,11 @@ fn expand_cell(
     let declared = step.inputs.as_ref().map(|templates| texts(templates, &cell));
     let (input_spans, input_texts): (Vec<Range<usize>>, Vec<String>) =
         declared.into_iter().flatten().unzip();
-    let inputs = match step.inputs {
-        None => InputPatterns::everything(&step.base),
-        Some(_) => inputs(step, &input_texts, &input_spans, compiled, told),
+    let mut fallback = step.fallback.clone();
+    let inputs = match (&step.inputs, &step.fallback.checked_in) {
+        (None, None) => InputPatterns::everything(&step.base),
+        (None, Some(_)) => inputs(step, &["**".to_owned()], &[], compiled, told, &mut fallback),
+        (Some(_), _) => inputs(step, &input_texts, &input_spans, compiled, told, &mut fallback),
     };
     let (output_spans, outputs): (Vec<Range<usize>>, Vec<OutputPattern>) =
         outputs(step, &cell, told).into_iter().unzip();
@@ -124,6 +126,7 @@ fn expand_cell(
         retries: step.retries,
         jobs: step.jobs,
         any_platform: step.any_platform,
+        fallback,
         name: ActionName { step: step.name.clone(), cell },
     };
     Expanded { action, input_texts, input_spans, output_spans }
@@ -197,11 +200,19 @@ fn inputs(
     spans: &[Range<usize>],
     compiled: &mut BTreeMap<Vec<String>, InputPatterns>,
     told: &mut Told<'_>,
+    fallback: &mut Fallback,
 ) -> InputPatterns {
+    let mut listed = texts.to_vec();
+    if fallback.is_packaged && fallback.is_declared() {
+        listed.retain(|text| !leads_out_of_the_package(step, text, fallback));
+    }
     if let Some(patterns) = compiled.get(texts) {
         return patterns.clone();
     }
-    let patterns = InputPatterns::new(&step.base, texts).unwrap_or_else(|mistakes| {
+    // What stands in for the outputs is none of the inputs: it would change with what it is a copy of.
+    let taken_out = fallback.checked_in.as_ref().filter(|_| !listed.is_empty());
+    listed.extend(taken_out.map(|dir| format!("!/{}", pattern::escaped(dir.as_str()))));
+    let patterns = InputPatterns::new(&step.base, &listed).unwrap_or_else(|mistakes| {
         for (index, sentence) in mistakes {
             told.tell("inputs", spans.get(index).unwrap_or(&step.span), sentence);
         }
@@ -210,6 +221,17 @@ fn inputs(
     });
     compiled.insert(texts.to_vec(), patterns.clone());
     patterns
+}
+
+/// Whether an input of a package that was taken out of its workspace was left behind there; it is noted as absent then.
+fn leads_out_of_the_package(step: &Step, text: &String, fallback: &mut Fallback) -> bool {
+    let mistakes = InputPatterns::new(&step.base, std::slice::from_ref(text)).err();
+    let leads_out =
+        mistakes.iter().flatten().any(|(_, sentence)| *sentence == pattern::leaves_workspace());
+    if leads_out {
+        fallback.absent.push(format!("its input `{text}` lies outside of the package"));
+    }
+    leads_out
 }
 
 fn outputs(step: &Step, cell: &Cell, told: &mut Told<'_>) -> Vec<(Range<usize>, OutputPattern)> {

@@ -442,7 +442,13 @@ fn check_text(text: &str) -> Result<(), PatternMistake> {
     Ok(())
 }
 
-fn leaves_workspace() -> String {
+/// `path` as a pattern that matches it and nothing else.
+pub(crate) fn escaped(path: &str) -> String {
+    let special = |char: char| matches!(char, '*' | '?' | '[' | ']' | '{' | '}' | '\\' | '!');
+    path.chars().flat_map(|char| special(char).then_some('\\').into_iter().chain([char])).collect()
+}
+
+pub(crate) fn leaves_workspace() -> String {
     "this path leaves the workspace".to_owned()
 }
 

@@ -6,7 +6,7 @@ use crate::build::run::ours;
 use crate::build::{self, BuildError, Edges, Options};
 use crate::content::{Content, Output};
 use crate::error::{Error, Result};
-use crate::event::{Difference, Event, Failure, Reproduction, Status, Summary};
+use crate::event::{Difference, Event, Failure, Reproduction, Skip, Status, Summary};
 use crate::index::Index;
 use crate::outputs::{self, RestoreError, Roots};
 use crate::path::OutputPath;
@@ -255,12 +255,17 @@ fn run_forced(
     report: &mut dyn FnMut(Event),
 ) -> Result<Result<Vec<Output>, Option<Failure>>, BuildError> {
     let name = &project.graph[action].name;
-    let mut failure = None;
+    let (mut failure, mut has_run) = (None, false);
     let mut watch = |event: Event| {
-        if let Event::Finished(finished) = &event
-            && let Status::Failed(why) = &finished.status
-        {
-            failure = Some(why.clone());
+        if let Event::Finished(finished) = &event {
+            match &finished.status {
+                Status::Failed(why) => failure = Some(why.clone()),
+                Status::Ran if finished.action == *name => has_run = true,
+                Status::Skipped(Skip::Unavailable(why)) if finished.action == *name => {
+                    failure = Some(Failure::Environment { message: why.clone(), hint: None });
+                }
+                _ => {}
+            }
         }
         report(event);
     };
@@ -268,7 +273,7 @@ fn run_forced(
     let summary = build::build_held(project, state, &[action], &options, edges, &mut watch)?;
     let records = Records::open(&state.records());
     match records.get(&name.to_string()) {
-        Some(Ok(record)) if summary.success() => Ok(Ok(record.result.outputs.clone())),
+        Some(Ok(record)) if summary.success() && has_run => Ok(Ok(record.result.outputs.clone())),
         _ => Ok(Err(failure)),
     }
 }

@@ -80,6 +80,38 @@ pub struct Step {
     pub jobs: u32,
     /// Whether the operating system and architecture stay out of the key (`platform = "any"`).
     pub any_platform: bool,
+    /// What is done where it cannot run.
+    pub fallback: Fallback,
+}
+
+/// What is done where a step cannot run, since a tool or something that it is made of is not there, and no result of it can be restored.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Fallback {
+    /// `unavailable`: what is done where nothing stands in for its outputs.
+    pub unavailable: Unavailable,
+    /// `checked-in`: the directory, below the workspace root, whose files stand in for those in `{out}`.
+    pub checked_in: Option<RelPath>,
+    /// Whether its package was taken out of its workspace, so that steps and files of that workspace may be missing.
+    pub is_packaged: bool,
+    /// What it is made of and is not there, as far as the tables tell; a sentence each.
+    pub absent: Vec<String>,
+}
+
+/// What is done where a step cannot run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Unavailable {
+    /// It is a mistake, or the step fails.
+    #[default]
+    Error,
+    /// The step is skipped, with a warning.
+    Skip,
+}
+
+impl Fallback {
+    /// Whether the step says itself what is to be done where it cannot run.
+    pub fn is_declared(&self) -> bool {
+        self.unavailable == Unavailable::Skip || self.checked_in.is_some()
+    }
 }
 
 /// A need as it is declared.

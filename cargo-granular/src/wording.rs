@@ -212,6 +212,7 @@ pub(crate) fn skip(skip: &Skip) -> String {
         Skip::Need(need) => format!("it needs {}", one_line(&need.to_string())),
         Skip::AfterFailure => "another step failed".to_owned(),
         Skip::Stopped => "the build was stopped".to_owned(),
+        Skip::Unavailable(why) => one_line(why),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::command::{self, Setting};
 use super::find::{self, Discovered, Reads};
+use super::unavailable::{self, CheckedInFiles, Lack, Way};
 use super::{Ground, files};
 use crate::action::{Action, ActionId};
 use crate::content::{Input, Output};
@@ -13,7 +14,7 @@ use crate::export::{self, Export, NeedExports};
 use crate::fingerprint::{self, Fingerprint, Ingredients};
 use crate::found::{FoundSet, Outside};
 use crate::graph::Graph;
-use crate::inputs::FoundInputs;
+use crate::inputs::{self, FoundInputs};
 use crate::outputs;
 use crate::own_file;
 use crate::path::{Base, OutputPath, RelPath};
@@ -36,6 +37,8 @@ pub(crate) struct UpToDate {
     pub(crate) discovered: Memory,
     /// What it needed, of an action without outputs.
     pub(crate) needs: Vec<Need>,
+    /// Why there is nothing of all this: it cannot run here, and asks to be skipped then.
+    pub(crate) skipped: Option<String>,
 }
 
 /// A need that is up to date.
@@ -63,6 +66,8 @@ pub(crate) struct Checked {
     pub(crate) verdict: Verdict,
     /// Whether the store is to have the result of a run.
     pub(crate) is_kept: bool,
+    /// What it would take to run it and is not there.
+    pub(crate) lack: Option<Lack>,
     /// Trouble on the way that stops nothing.
     pub(crate) warnings: Vec<String>,
 }
@@ -71,8 +76,8 @@ impl Checked {
     /// Why it is not fresh, the main reason first.
     pub(crate) fn reasons(&self) -> &[DirtyReason] {
         match &self.verdict {
-            Verdict::Stale { reasons, .. } => reasons,
-            Verdict::FileSet | Verdict::Fresh(_) => &[],
+            Verdict::Stale { reasons, .. } | Verdict::CheckedIn { reasons, .. } => reasons,
+            Verdict::FileSet | Verdict::Fresh(_) | Verdict::Skipped => &[],
         }
     }
 }
@@ -90,15 +95,27 @@ pub(crate) enum Verdict {
         /// What a store has for the key.
         hit: Option<ActionResult>,
     },
+    /// It cannot run, and checked-in files are to stand in for its outputs.
+    CheckedIn {
+        /// Why something has to be done, the main reason first.
+        reasons: Vec<DirtyReason>,
+        /// They, as a result.
+        result: ActionResult,
+        /// Where they are.
+        files: CheckedInFiles,
+    },
+    /// It cannot run, nothing stands in for its outputs, and it asks to be skipped then.
+    Skipped,
 }
 
 /// Checks an action whose needs are up to date and export `needs`. `found` are its inputs if they have been looked for and
-/// nothing can have changed them since.
+/// nothing can have changed them since. Where it cannot run, the ways out before `way` are not tried.
 pub(crate) fn check(
     ground: &Ground<'_>,
     id: ActionId,
     needs: Vec<Need>,
     found: Option<FoundInputs>,
+    way: Way,
 ) -> Result<Checked, Failure> {
     let action = &ground.project.graph[id];
     let setting = command::setting(ground, id)?;
@@ -107,6 +124,9 @@ pub(crate) fn check(
         Some(found) => found,
         None => find_now(ground, id)?,
     };
+    if let Some(lack) = unavailable::lack(ground, id, &setting, &declared, &needs) {
+        return without(ground, id, setting, declared, needs, lack, way);
+    }
     let mut discovered = find::discover(ground, id, &setting, &sight)?;
     let found = find::merge(declared, find::found_files(ground, id, &discovered.now, &sight)?);
     let inputs = sight.digest(&found.files).map_err(environment)?;
@@ -175,6 +195,48 @@ pub(crate) fn check(
         setting,
         verdict,
         is_kept: true,
+        lack: None,
+        warnings,
+    })
+}
+
+/// Checks an action that cannot run here: the ways out from `way` on. What could only be found by running something is not known.
+fn without(
+    ground: &Ground<'_>,
+    id: ActionId,
+    setting: Setting,
+    found: FoundInputs,
+    needs: Vec<Need>,
+    lack: Lack,
+    way: Way,
+) -> Result<Checked, Failure> {
+    let root = &ground.project.workspace.root;
+    let inputs = inputs::digest(root, &found.files, ground.index).map_err(environment)?;
+    let exports = borrow(ground, &needs);
+    let ingredients = Ingredients {
+        action: &ground.project.graph[id],
+        tracked: &setting.environment.tracked,
+        tools: &setting.tools,
+        artifacts: &setting.artifacts,
+        inputs: &inputs,
+        outside: &[],
+        needs: &exports,
+    };
+    let mut warnings = Vec::new();
+    let (fingerprint, verdict) =
+        unavailable::way_out(ground, id, &ingredients, &lack, way, &mut warnings)?;
+    Ok(Checked {
+        fingerprint,
+        found,
+        inputs,
+        outside: Vec::new(),
+        discovered: Discovered::default(),
+        plain: None,
+        needs,
+        setting,
+        verdict,
+        is_kept: true,
+        lack: Some(lack),
         warnings,
     })
 }
@@ -254,6 +316,7 @@ pub(crate) fn up_to_date(
         discovered: checked.discovered.now.clone(),
         // What stands behind outputs shows in them alone; and a chain of steps is no chain of these.
         needs: if action.outputs.is_empty() { checked.needs.clone() } else { Vec::new() },
+        skipped: None,
     })
 }
 
@@ -285,23 +348,54 @@ fn judge(
     if ground.forced.contains(&id) {
         return Ok(Judgement::Stale { reasons: vec![DirtyReason::Forced], may_hit: false });
     }
+    let reasons = match recorded(ground, id, fingerprint, discovered)? {
+        Ok(record) => return Ok(Judgement::Fresh(record)),
+        Err(reasons) => reasons,
+    };
     let known = ground.records.get(&action.name.to_string());
     // What has just failed is not a hit, whatever an earlier run of the same key has left: it has to show that it passes.
     let has_failed = matches!(&known, Some(Err(forgotten))
         if forgotten.why == Why::Failed && forgotten.key == fingerprint.key);
+    Ok(Judgement::Stale { reasons, may_hit: !has_failed })
+}
+
+/// The same, with what a store has for the fingerprint.
+pub(super) fn verdict(
+    ground: &Ground<'_>,
+    id: ActionId,
+    fingerprint: &Fingerprint,
+    warnings: &mut Vec<String>,
+) -> Result<Verdict, Failure> {
+    Ok(match judge(ground, id, fingerprint, &Discovered::default())? {
+        Judgement::FileSet => Verdict::FileSet,
+        Judgement::Fresh(record) => Verdict::Fresh(record),
+        Judgement::Stale { reasons, may_hit } => {
+            let hit = if may_hit { look_up(ground, fingerprint, warnings) } else { None };
+            Verdict::Stale { reasons, hit }
+        }
+    })
+}
+
+/// What is recorded for the fingerprint, if that and the outputs are right; otherwise why it is not.
+pub(super) fn recorded(
+    ground: &Ground<'_>,
+    id: ActionId,
+    fingerprint: &Fingerprint,
+    discovered: &Discovered,
+) -> Result<Result<Arc<Record>, Vec<DirtyReason>>, Failure> {
+    let action = &ground.project.graph[id];
     let since = || since_last_time(ground, action, fingerprint, discovered);
-    let reasons = match known {
+    Ok(Err(match ground.records.get(&action.name.to_string()) {
         Some(Ok(record)) if record.key == fingerprint.key => {
             match disturbed_output(ground, id, &record).map_err(environment)? {
-                None => return Ok(Judgement::Fresh(record)),
+                None => return Ok(Ok(record)),
                 Some(path) => vec![DirtyReason::OutputChanged(path)],
             }
         }
         Some(Ok(_)) => since(),
         Some(Err(forgotten)) => after_forgetting(forgotten.why, since()),
         None => vec![DirtyReason::NeverRan],
-    };
-    Ok(Judgement::Stale { reasons, may_hit: !has_failed })
+    }))
 }
 
 /// The first output that is not what the record says.
@@ -320,6 +414,12 @@ fn disturbed_output(
     Ok(difference.map(|path| path.to_string()))
 }
 
+/// The text of the fingerprint of the last time; empty if it is not known.
+pub(super) fn last_fingerprint(ground: &Ground<'_>, action: &Action) -> String {
+    let text = own_file::read(&ground.state.fingerprint(&action.name)).ok().flatten();
+    text.and_then(|text| String::from_utf8(text).ok()).unwrap_or_default()
+}
+
 /// What changed since the fingerprint of the last time; no reason at all if that is not known.
 fn since_last_time(
     ground: &Ground<'_>,
@@ -327,8 +427,7 @@ fn since_last_time(
     fingerprint: &Fingerprint,
     discovered: &Discovered,
 ) -> Vec<DirtyReason> {
-    let then = own_file::read(&ground.state.fingerprint(&action.name)).ok().flatten();
-    let then = then.and_then(|text| String::from_utf8(text).ok()).unwrap_or_default();
+    let then = last_fingerprint(ground, action);
     let mut reasons =
         if then.is_empty() { Vec::new() } else { fingerprint::compare(&then, &fingerprint.text) };
     let graph = &ground.project.graph;

@@ -33,6 +33,17 @@ pub(crate) struct Setting {
     pub(crate) artifacts: Vec<Identity>,
     /// Whether one of the tools takes part in a jobserver.
     pub(crate) jobserver: bool,
+    /// The tools that it names and that cannot be found.
+    pub(crate) missing: Vec<MissingTool>,
+}
+
+/// A tool that cannot be found.
+#[derive(Clone, Debug)]
+pub(crate) struct MissingTool {
+    pub(crate) name: String,
+    /// Where it was looked for.
+    pub(crate) what: String,
+    pub(crate) way_out: Option<String>,
 }
 
 /// The variable that tells a step which checkout it is run for: by it what a killed build left running is found.
@@ -51,7 +62,7 @@ const LOG_LIMIT: u64 = 16 << 20;
 /// The shell that runs a `run` that is one text.
 const SHELL: &str = if cfg!(windows) { "cmd" } else { "sh" };
 
-/// Finds out what an action is run with. Fails where a tool is missing.
+/// Finds out what an action is run with. Fails where a tool is there and cannot be looked at.
 pub(crate) fn setting(ground: &Ground<'_>, id: ActionId) -> Result<Setting, Failure> {
     let action = &ground.project.graph[id];
     let Some(run) = &action.run else { return Ok(Setting::default()) };
@@ -65,8 +76,18 @@ pub(crate) fn setting(ground: &Ground<'_>, id: ActionId) -> Result<Setting, Fail
     }
     let dir = action.dir.under(&ground.project.workspace.root);
     let identify = |name: &String| ground.tools.identify(name, &dir, &env, ground.index);
-    let mut tools =
-        names.iter().map(identify).collect::<Result<Vec<_>, _>>().map_err(environment_failure)?;
+    let (mut tools, mut missing) = (Vec::new(), Vec::new());
+    for name in &names {
+        match identify(name) {
+            Ok(tool) => tools.push(tool),
+            Err(error) if tools::find(name, &dir, &env).is_err() => missing.push(MissingTool {
+                name: name.clone(),
+                what: error.to_string(),
+                way_out: error.way_out().map(str::to_owned),
+            }),
+            Err(error) => return Err(environment_failure(error)),
+        }
+    }
     // What only looks like a tool in a shell's line need not be one: `./bin/protoc` is not the `protoc` of the PATH.
     let unnamed = seen.iter().filter(|name| !names.contains(name));
     tools.extend(unnamed.filter_map(|name| identify(name).ok()));
@@ -84,7 +105,7 @@ pub(crate) fn setting(ground: &Ground<'_>, id: ActionId) -> Result<Setting, Fail
         out_dirs(ground.project, id).into_iter().map(|(name, dir)| (name.into(), dir.into())),
     );
     let jobserver = rows.iter().any(|row| row.jobserver);
-    Ok(Setting { environment, env, tools, artifacts, jobserver })
+    Ok(Setting { environment, env, tools, artifacts, jobserver, missing })
 }
 
 /// Has Cargo build what the action names. Where that fails, what Cargo said is in the action's log.
@@ -144,10 +165,14 @@ pub(crate) fn watch(project: &Project, id: ActionId, env: &BTreeMap<OsString, Os
     let dir = action.dir.under(&project.workspace.root);
     let environment = environment::strict(env, &action.track_env, &action.pass_env, &rows);
     let find = |name: &String| tools::find(name, &dir, &environment.all).ok();
-    Watch {
-        tools: names.iter().chain(&seen).filter_map(find).collect(),
-        variables: environment.tracked.into_keys().collect(),
+    let named: Vec<Option<PathBuf>> = names.iter().map(find).collect();
+    let mut variables: Vec<String> = environment.tracked.into_keys().collect();
+    if named.contains(&None) {
+        // Where a tool will turn up once it is installed cannot be known; mostly it brings a directory of its own.
+        variables.push("PATH".to_owned());
     }
+    let tools = named.into_iter().flatten().chain(seen.iter().filter_map(find)).collect();
+    Watch { tools, variables }
 }
 
 fn rows(names: &[String], seen: &[String]) -> Vec<&'static KnownTool> {

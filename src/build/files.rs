@@ -101,7 +101,7 @@ pub(crate) fn find(
     let found = inputs::find(&project.workspace.root, &patterns, hidden)?;
     let states = ways_below(&project.workspace, &project.state_dir);
     let is_faulty = |(id, found): &(ActionId, &FoundInputs)| {
-        !found.idle_patterns.is_empty()
+        is_idle(project, *id, found)
             || !found.refused.is_empty()
             || into_state(project, *id, found, &states).is_some()
     };
@@ -111,6 +111,11 @@ pub(crate) fn find(
         return Err(BuildError::Mistakes(mistakes(project, &faulty, hidden, &states)?));
     }
     Ok(planned.iter().copied().zip(found).collect())
+}
+
+/// Whether a pattern matches nothing, of an action that does not say what is to be done then.
+fn is_idle(project: &Project, id: ActionId, found: &FoundInputs) -> bool {
+    !found.idle_patterns.is_empty() && !project.graph[id].fallback.is_declared()
 }
 
 /// What each positive pattern of an action finds without the others, by its place among them.
@@ -163,7 +168,8 @@ fn mistakes_of(
     let Some(step) = project.step_of(id) else { return Vec::new() };
     let into_state = into_state(project, id, found, states);
     let is_told = |index: &&usize| into_state.as_ref().is_some_and(|into| into.pattern == **index);
-    let idle = found.idle_patterns.iter().filter(|index| !is_told(index));
+    let idle = found.idle_patterns.iter().filter(|_| is_idle(project, id, found));
+    let idle = idle.filter(|index| !is_told(index));
     let idle = idle.filter_map(|index| idle_pattern(project, id, step, *index, alone));
     let refused = found.refused.iter().map(|what| refused_input(project, id, step, what, alone));
     let state = into_state.as_ref().map(|into| state_input(project, id, step, into));

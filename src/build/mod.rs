@@ -1,7 +1,7 @@
 //! Brings actions up to date. One thread owns the states and decides; workers check, restore and run, and report over a channel.
 //! Knows no terminal and no arguments; what it works with comes in as [`Edges`], what happens goes out as [`Event`]s.
 //!
-//! In reading order: `plan` (what is wanted and in which order), `files` and `find` (what is read: as declared, and as found), `check` (is it fresh, does a store have it), `restore`,
+//! In reading order: `plan` (what is wanted and in which order), `files` and `find` (what is read: as declared, and as found), `check` (is it fresh, does a store have it), `unavailable` (and if it cannot run), `restore`,
 //! `run` and `command` (the two ways to bring it up to date), `recheck` (did anything change meanwhile), `owner` (the loop that decides).
 
 pub(crate) mod check;
@@ -14,6 +14,7 @@ mod recheck;
 mod restore;
 pub(crate) mod run;
 mod states;
+pub(crate) mod unavailable;
 
 use crate::action::ActionId;
 use crate::cargo::Beside;

@@ -6,6 +6,7 @@
 
 use super::check::{self, Checked, Need, UpToDate, Verdict};
 use super::states::{self, State, States};
+use super::unavailable::{self, CheckedInFiles, Lack, Way};
 use super::{Edges, Found, Ground, Options, command, find, now_ms, plan, restore, run};
 use crate::action::{self, ActionId};
 use crate::content::Output;
@@ -18,8 +19,10 @@ use crate::reason::DirtyReason;
 use crate::result::ActionResult;
 use crate::state::history::{self, Entry, What};
 use crate::state::{State as StateDir, turns};
+use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::fs;
 use std::num::NonZero;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,8 +31,9 @@ use std::time::{Duration, Instant};
 
 /// What a worker of the pool is handed.
 enum Job {
-    Check(ActionId, Vec<Need>, Option<FoundInputs>),
-    Restore(ActionId, Box<Checked>, Vec<DirtyReason>, ActionResult),
+    Check(ActionId, Vec<Need>, Option<FoundInputs>, Way),
+    /// From the store, or from checked-in files.
+    Restore(ActionId, Box<Checked>, Vec<DirtyReason>, ActionResult, Option<CheckedInFiles>),
 }
 
 /// What comes back.
@@ -90,11 +94,12 @@ fn work(ground: &Ground<'_>, jobs: &Mutex<Receiver<Job>>, to_owner: Sender<Messa
         // Not in the head of a loop over the receiver: the lock must not be held while the job is done.
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let message = match job {
-            Ok(Job::Check(id, needs, found)) => {
-                Message::Checked(id, check::check(ground, id, needs, found).map(Box::new))
+            Ok(Job::Check(id, needs, found, way)) => {
+                Message::Checked(id, check::check(ground, id, needs, found, way).map(Box::new))
             }
-            Ok(Job::Restore(id, checked, reasons, result)) => {
-                let outcome = match ground.store {
+            Ok(Job::Restore(id, checked, reasons, result, checked_in)) => {
+                let checked_in = checked_in.as_ref().map(|files| files as &dyn Store);
+                let outcome = match checked_in.or(ground.store) {
                     Some(store) => restore::restore(ground, id, &checked, &result, &reasons, store),
                     None => restore::Outcome::Missed("there is no store".to_owned()),
                 };
@@ -290,7 +295,7 @@ impl<'a, 'r> Owner<'a, 'r> {
             let needs = graph[id].needs.iter().map(need).collect();
             let is_current = !self.disturbed && self.found_at.elapsed() < SNAPSHOT_AGE;
             let found = self.found.remove(&id).filter(|_| is_current);
-            let _ = self.ways.to_pool.send(Job::Check(id, needs, found));
+            let _ = self.ways.to_pool.send(Job::Check(id, needs, found, Way::Result));
         }
     }
 
@@ -298,9 +303,13 @@ impl<'a, 'r> Owner<'a, 'r> {
     fn follow(&mut self, id: ActionId, twin: ActionId) {
         let state = self.up_to_date.get(&twin).cloned().unwrap_or_default();
         let told = Told { key: state.key, ..Told::default() };
+        let status = match &state.skipped {
+            Some(why) => Status::Skipped(Skip::Unavailable(why.clone())),
+            None => Status::Fresh,
+        };
         self.up_to_date.insert(id, state);
         self.states.succeed(id);
-        self.finish(id, Status::Fresh, told);
+        self.finish(id, status, told);
     }
 
     /// Asks for the slots of the most urgent action that waits for some.
@@ -380,13 +389,19 @@ impl<'a, 'r> Owner<'a, 'r> {
     fn take_checked(&mut self, id: ActionId, mut checked: Box<Checked>) {
         self.warn(std::mem::take(&mut checked.warnings));
         let key = checked.fingerprint.key;
+        let mut checked_in = None;
         let (reasons, hit) = match &mut checked.verdict {
             Verdict::FileSet => return self.fresh(id, &checked, &[], Duration::ZERO),
             Verdict::Fresh(record) => {
                 let record = record.clone();
                 return self.fresh(id, &checked, &record.result.outputs, record.result.duration);
             }
+            Verdict::Skipped => return self.skip_unavailable(id, &checked),
             Verdict::Stale { reasons, hit } => (reasons.clone(), hit.take()),
+            Verdict::CheckedIn { reasons, result, files } => {
+                checked_in = Some(files.clone());
+                (reasons.clone(), Some(result.clone()))
+            }
         };
         if self.is_halted() {
             // It is idle again and skipped with the others.
@@ -399,10 +414,40 @@ impl<'a, 'r> Owner<'a, 'r> {
             Some(result) => {
                 self.states.set(id, State::Restoring);
                 self.disturbed = true;
-                let _ = self.ways.to_pool.send(Job::Restore(id, checked, reasons, result));
+                let _ =
+                    self.ways.to_pool.send(Job::Restore(id, checked, reasons, result, checked_in));
             }
             None => self.queue(id, checked),
         }
+    }
+
+    /// Leaves nothing in `{out}` of an action that cannot run: what stood there was made of something else.
+    fn skip_unavailable(&mut self, id: ActionId, checked: &Checked) {
+        let roots = self.ground.project.roots(id);
+        if fs::read_dir(&roots.out).is_ok_and(|mut entries| entries.next().is_some()) {
+            self.disturbed = true;
+        }
+        if let Err(failure) = unavailable::leave_nothing(self.ground, &roots) {
+            return self.fail(id, failure, Told::default());
+        }
+        let why = checked.lack.as_ref().map(Lack::told).unwrap_or_default();
+        self.up_to_date.insert(id, unavailable::left(self.ground, id, checked));
+        self.states.succeed(id);
+        self.finish(id, Status::Skipped(Skip::Unavailable(why)), Told::default());
+    }
+
+    /// What was to be restored of an action is not to be had: it runs, or goes the next way if it cannot.
+    fn instead_of_restoring(&mut self, id: ActionId, checked: Box<Checked>) {
+        if checked.lack.is_none() {
+            return self.queue(id, checked);
+        }
+        let way = match checked.verdict {
+            Verdict::CheckedIn { .. } => Way::Policy,
+            _ => Way::CheckedIn,
+        };
+        self.states.release(&checked.fingerprint.key);
+        self.states.set(id, State::Checking);
+        let _ = self.ways.to_pool.send(Job::Check(id, checked.needs, None, way));
     }
 
     fn queue(&mut self, id: ActionId, checked: Box<Checked>) {
@@ -432,7 +477,11 @@ impl<'a, 'r> Owner<'a, 'r> {
         match outcome {
             restore::Outcome::Restored { duration, bytes, warnings } => {
                 self.warn(warnings);
-                let source = self.ground.store.map_or("", |store| store.name()).to_owned();
+                let source = match &checked.verdict {
+                    Verdict::CheckedIn { files, .. } => files.name(),
+                    _ => self.ground.store.map_or("", |store| store.name()),
+                };
+                let source = source.to_owned();
                 let saved = result.duration.saturating_sub(duration);
                 let told = Told { key, duration, saved, reasons, printed: result.log.is_some() };
                 self.succeed(
@@ -445,12 +494,12 @@ impl<'a, 'r> Owner<'a, 'r> {
             }
             restore::Outcome::Missed(message) => {
                 self.warn(vec![message]);
-                self.queue(id, checked);
+                self.instead_of_restoring(id, checked);
             }
             restore::Outcome::Unfitting(message) => {
                 self.warn(vec![message]);
                 checked.is_kept = false;
-                self.queue(id, checked);
+                self.instead_of_restoring(id, checked);
             }
             restore::Outcome::Failed(failure) => {
                 self.states.release(&checked.fingerprint.key);
@@ -547,7 +596,10 @@ impl<'a, 'r> Owner<'a, 'r> {
                 self.summary.failed_by_environment +=
                     usize::from(matches!(failure, Failure::Environment { .. }));
             }
-            Status::Skipped(_) => self.summary.skipped += 1,
+            Status::Skipped(skip) => {
+                self.summary.skipped += 1;
+                self.summary.unavailable += usize::from(matches!(skip, Skip::Unavailable(_)));
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use super::check::{self, Checked, environment};
 use super::find::{Incomplete, Reads};
 use super::recheck::{self, Changed};
+use super::unavailable;
 use super::{Edges, Ground, command, find, now_ms, restore};
 use crate::action::ActionId;
 use crate::content::{Content, Input, Output};
@@ -10,7 +11,7 @@ use crate::digest::Key;
 use crate::error::{Error, Result};
 use crate::event::Failure;
 use crate::execute::{Ending, Finish};
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{self, Fingerprint};
 use crate::found::FoundSet;
 use crate::index::Index;
 use crate::outputs::{self, CaptureError, Captured, Displaced, Present, Roots, Unfit};
@@ -21,6 +22,8 @@ use crate::result::ActionResult;
 use crate::stat::Kind;
 use crate::state::records::{Forgotten, Known, Record, Why};
 use crate::step::Run;
+use crate::store::made_with::MadeWith;
+use crate::store::{Store, StoreError};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -215,11 +218,12 @@ impl Attempt<'_> {
         if checked.is_kept {
             let found = checked.plain.as_deref().zip(discovered.now.set.as_ref());
             let found = found.map(|(plain, set)| (&plain.1, set));
-            save_result(ground, &print.key, found, &captured, &result, outcome);
+            save_result(ground, print, found, &captured, &result, outcome);
         }
         let reasons = checked.reasons().to_vec();
         let record = Record { key: print.key, result, source: None, at_ms: now_ms(), reasons };
         restore::remember(ground, id, &print.text, &discovered, record)?;
+        outcome.warnings.extend(unavailable::outdated(ground, id, &captured.outputs));
         outcome.completion = completion.map(Box::new);
         Ok(RunEnding::Done(captured.outputs))
     }
@@ -496,7 +500,7 @@ fn left_now(patterns: &[OutputPattern], roots: &Roots, index: &Index) -> Result<
 /// `found` is the set of files that it was found to read, and the static key that leads there.
 fn save_result(
     ground: &Ground<'_>,
-    key: &Key,
+    print: &Fingerprint,
     found: Option<(&Key, &FoundSet)>,
     captured: &Captured,
     result: &ActionResult,
@@ -508,7 +512,8 @@ fn save_result(
         None if result.log.is_none() && outcome.printed => return,
         None => {
             // What leads to a result comes behind it.
-            let saved = store.save_result(key, result);
+            let saved = store.save_result(&print.key, result);
+            let saved = saved.and_then(|()| note_made_with(store, print));
             let saved = saved.and_then(|()| match found {
                 Some((key, set)) => store.save_found(key, set),
                 None => Ok(()),
@@ -517,6 +522,15 @@ fn save_result(
         }
     };
     outcome.warnings.extend(trouble.map(|message| format!("{}: {message}", store.name())));
+}
+
+/// Leads from all but the tools to the result: the way to it where a tool is missing.
+fn note_made_with(store: &dyn Store, print: &Fingerprint) -> std::result::Result<(), StoreError> {
+    let (partial, tools) = fingerprint::without_tools(print);
+    if tools.is_empty() {
+        return Ok(());
+    }
+    store.note_made_with(&partial.key, &MadeWith { key: print.key, tools })
 }
 
 /// What to say of files that were moved out of the way. What a killed run has made cannot be told from what a user has put there since:

@@ -10,13 +10,13 @@ mod directives;
 mod guard;
 mod rerun;
 
-use crate::action::ActionId;
+use crate::action::{ActionId, ActionName};
 use crate::build::{self as engine, BuildError, Edges, Options};
 use crate::cargo::Cargo;
 use crate::config::Extra;
 use crate::declare::Table;
 use crate::error::Error;
-use crate::event::{Event, Failure, Finished, Status, Summary};
+use crate::event::{Event, Failure, Finished, Skip, Status, Summary};
 use crate::execute::child::{self, ChildExecutor};
 use crate::execute::slots::Jobserver;
 use crate::execute::{Ending, Stop, interrupt};
@@ -109,6 +109,8 @@ pub struct StepOutputs {
     pub dir: PathBuf,
     /// Every file and link that it left, absolute, sorted.
     pub files: Vec<PathBuf>,
+    /// What is missing here, if the step was skipped for that as it asks for (`unavailable = "skip"`): then the directory is empty.
+    pub skipped: Option<String>,
 }
 
 /// Why steps are not up to date. Cargo has been told.
@@ -183,6 +185,18 @@ impl Declared {
         self
     }
 
+    /// What is done where a tool or a source is missing: `"skip"`, or `"error"` as without it.
+    pub fn unavailable(mut self, policy: &str) -> Self {
+        self.table.text("unavailable", policy);
+        self
+    }
+
+    /// A directory of the package with a copy of what it leaves in `{out}`, for where it cannot run.
+    pub fn checked_in(mut self, dir: &str) -> Self {
+        self.table.text("checked-in", dir);
+        self
+    }
+
     /// The directory that it is run in, relative to the package.
     pub fn dir(mut self, dir: &str) -> Self {
         self.table.text("dir", dir);
@@ -204,6 +218,13 @@ impl Declared {
             names: vec![self.name.clone()],
             declared: Some((self.name.clone(), self.table.clone())),
         }
+    }
+}
+
+impl StepOutputs {
+    /// Whether the step was skipped, since it cannot run here and asks for that.
+    pub fn is_skipped(&self) -> bool {
+        self.skipped.is_some()
     }
 }
 
@@ -284,7 +305,7 @@ fn bring_up_to_date(wanted: &Wanted) -> Result<Outputs, Failed> {
     if !summary.failures.is_empty() || !summary.summary.success() {
         return Err(Failed { messages: summary.failures });
     }
-    let outputs = outputs(&project, &context, &wanted.names, &ids);
+    let outputs = outputs(&project, &context, &wanted.names, &ids, &summary.skipped);
     for (name, step) in outputs.iter() {
         let bare = name.rsplit('#').next().unwrap_or(name);
         directives::set_env(&out_variable(bare), &step.dir);
@@ -399,6 +420,8 @@ fn refuse_outputs_in_the_tree(project: &Project, planned: &[ActionId]) -> Result
 struct Done {
     summary: Summary,
     failures: Vec<String>,
+    /// The actions that cannot run here, with what is missing.
+    skipped: BTreeMap<ActionName, String>,
 }
 
 fn engine(
@@ -424,8 +447,13 @@ fn engine(
     };
     // Steps that are shown as failed are all that failed: a build script has one chance to tell.
     let options = Options { keep_going: true, ..Options::default() };
-    let mut failures = Vec::new();
+    let (mut failures, mut skipped) = (Vec::new(), BTreeMap::new());
     let built = engine::build(project, ids, &options, &edges, &mut |event| {
+        if let Event::Finished(Finished { action, status, .. }) = &event
+            && let Status::Skipped(Skip::Unavailable(why)) = status
+        {
+            skipped.insert(action.clone(), why.clone());
+        }
         tell(&event, &mut failures);
     });
     child::reap_orphans();
@@ -440,7 +468,7 @@ fn engine(
     if summary.stopped {
         failures.push("interrupted".to_owned());
     }
-    Ok(Done { summary, failures })
+    Ok(Done { summary, failures, skipped })
 }
 
 /// Keeps the store within its size, as the end of every build does.
@@ -519,7 +547,13 @@ fn ended(ending: Ending) -> String {
 }
 
 /// What is recorded of the wanted steps.
-fn outputs(project: &Project, context: &Context, names: &[String], ids: &[ActionId]) -> Outputs {
+fn outputs(
+    project: &Project,
+    context: &Context,
+    names: &[String],
+    ids: &[ActionId],
+    skipped: &BTreeMap<ActionName, String>,
+) -> Outputs {
     let records = Records::open(&State::new(context.state_dir()).records());
     let mut outputs = Outputs::default();
     for &id in ids {
@@ -533,6 +567,10 @@ fn outputs(project: &Project, context: &Context, names: &[String], ids: &[Action
         let entry = outputs.steps.entry(name).or_default();
         entry.dir = action.name.step_out_dir().under(&context.state_dir().join("out"));
         let roots = project.roots(id);
+        if let Some(why) = skipped.get(&action.name) {
+            entry.skipped.get_or_insert_with(|| why.clone());
+            continue;
+        }
         if let Some(Ok(record)) = records.get(&action.name.to_string()) {
             entry.files.extend(record.result.outputs.iter().map(|output| roots.path(&output.path)));
         }

@@ -40,7 +40,12 @@ pub(super) fn watched(
         let action = &project.graph[id];
         let manifest = project.step_of(id).map(|step| step.manifest.clone());
         watched.paths.extend(manifest);
-        roots.extend(action.inputs.positive_roots().map(|(_, root, _)| root.clone()));
+        roots.extend(action.fallback.checked_in.clone());
+        let inputs = action.inputs.positive_roots().map(|(_, root, _)| root);
+        match action.fallback.is_declared() {
+            true => roots.extend(inputs.filter_map(|input| nearest(&workspace.root, input))),
+            false => roots.extend(inputs.cloned()),
+        }
         let watch = command::watch(project, id, env);
         watched.paths.extend(watch.tools);
         watched.variables.extend(watch.variables.into_iter().filter(|name| !is_cargos(name)));
@@ -74,6 +79,16 @@ pub(super) fn found(project: &Project, planned: &[ActionId]) -> BTreeSet<PathBuf
     }
     paths.retain(|path| path.exists());
     paths
+}
+
+/// What is there of the way to an input that may be missing, so that it is noticed when it comes. Not the root of the workspace: too much
+/// happens there.
+fn nearest(root: &Path, input: &RelPath) -> Option<RelPath> {
+    let mut near = Some(input.clone());
+    while let Some(path) = near.as_ref().filter(|path| !path.under(root).exists()) {
+        near = path.parent();
+    }
+    near.filter(|path| !path.is_root() || input.is_root())
 }
 
 /// Variables that Cargo sets for each build script, and watches itself.

@@ -163,6 +163,7 @@ impl<'a> Reading<'a> {
 
     fn finish(&mut self) {
         self.mistakes.extend(same_but_for_case(&self.config.steps));
+        self.note_absent_directories();
         self.mistakes.extend(missing_directories(
             self.workspace,
             &self.config.steps,
@@ -176,6 +177,25 @@ impl<'a> Reading<'a> {
             &self.unsure,
         ));
         self.mistakes.extend(empty_needs(&self.config.steps, &self.later, &self.unsure));
+    }
+}
+
+impl Reading<'_> {
+    /// Directories that a package may have left behind in the workspace that it was taken out of are no mistake, but absent.
+    fn note_absent_directories(&mut self) {
+        let root = &self.workspace.root;
+        let steps = &mut self.config.steps;
+        let may_lack = |step: &Step| step.fallback.is_packaged && step.fallback.is_declared();
+        if !steps.iter().any(may_lack) {
+            return;
+        }
+        self.later.directories.retain(|(name, directory, _)| {
+            let is_there = directory.under(root).is_dir();
+            let step = steps.iter_mut().find(|step| step.name == *name);
+            let Some(step) = step.filter(|step| !is_there && may_lack(step)) else { return true };
+            step.fallback.absent.push(format!("there is no directory `{directory}`"));
+            false
+        });
     }
 }
 

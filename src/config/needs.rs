@@ -14,6 +14,8 @@ pub(super) struct Needs {
     pub(super) known: Vec<Spanned<DeclaredNeed>>,
     /// Texts that were not: a placeholder that names one of them is no second mistake.
     misspelt: Vec<String>,
+    /// Those on steps that were left behind when the package was taken out of its workspace, and that may be; as they stand.
+    pub(super) absent: Vec<String>,
     /// Nothing could be read.
     unread: bool,
 }
@@ -38,12 +40,23 @@ pub(super) fn read<'a>(
     section: &Section<'_>,
     step: &StepName,
     entry: &Entry<'a>,
+    may_be_absent: bool,
 ) -> Needs {
     let mut needs = Needs::default();
     let texts = notes.strings(&format!("`needs` in step `{step}`"), entry);
     needs.unread = texts.is_none();
     for text in texts.unwrap_or_default() {
-        match resolve(notes, declared, section, step, &text) {
+        let found = resolve(notes, section, step, &text);
+        let is_there = |name: &StepName| declared.steps.contains(name);
+        match found {
+            Some(name) if !is_there(&name) => {
+                let is_elsewhere = name.package.as_deref() != section.package;
+                match may_be_absent && is_elsewhere {
+                    true => needs.absent.push(text.value.to_owned()),
+                    false => unknown(notes, declared, step, &text, &name),
+                }
+                needs.misspelt.push(text.value.to_owned());
+            }
             Some(name) => add(notes, &mut needs, step, Spanned { value: name, span: text.span }),
             None => needs.misspelt.push(text.value.to_owned()),
         }
@@ -150,10 +163,9 @@ fn name_apart(needs: &mut [Spanned<DeclaredNeed>]) {
     }
 }
 
-/// The step that `text` names.
+/// The step that `text` names, whether there is one or not.
 fn resolve(
     notes: &mut Notes<'_>,
-    declared: &Declared,
     section: &Section<'_>,
     step: &StepName,
     text: &Spanned<&str>,
@@ -173,12 +185,7 @@ fn resolve(
         notes.add_with_help(message, &text.span, "", help);
         return None;
     }
-    let found = StepName { package: package.map(str::to_owned), step: name.to_owned() };
-    if !declared.steps.contains(&found) {
-        unknown(notes, declared, step, text, &found);
-        return None;
-    }
-    Some(found)
+    Some(StepName { package: package.map(str::to_owned), step: name.to_owned() })
 }
 
 fn unknown(

@@ -13,7 +13,7 @@ use super::{Declared, Later};
 use crate::matrix::Cell;
 use crate::mistake::Mistake;
 use crate::path::RelPath;
-use crate::step::{Run, Spanned, Step, StepName};
+use crate::step::{Fallback, Run, Spanned, Step, StepName, Unavailable};
 use crate::template::{Piece, Template};
 use crate::triple::Triple;
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ use std::time::Duration;
 use toml_edit::TableLike;
 
 /// The keys of a step.
-pub(super) const KEYS: [&str; 20] = [
+pub(super) const KEYS: [&str; 22] = [
     "run",
     "inputs",
     "discover",
@@ -43,10 +43,12 @@ pub(super) const KEYS: [&str; 20] = [
     "retries",
     "jobs",
     "platform",
+    "unavailable",
+    "checked-in",
 ];
 
 /// Keys that say how a command is run, and nothing of a set of files.
-const KEYS_OF_A_COMMAND: [&str; 12] = [
+const KEYS_OF_A_COMMAND: [&str; 13] = [
     "discover",
     "depfile",
     "outputs",
@@ -59,6 +61,7 @@ const KEYS_OF_A_COMMAND: [&str; 12] = [
     "timeout",
     "retries",
     "jobs",
+    "checked-in",
 ];
 
 /// What other programs call these keys.
@@ -113,10 +116,19 @@ pub(super) fn read<'a>(
     let meant = fields.check_keys(notes);
     fields.check_pairs(notes, &step.key, &meant);
     let (matrix, matrix_exclude) = fields.matrix(notes);
+    let mut fallback = Fallback {
+        unavailable: fields.unavailable(notes),
+        checked_in: fields.checked_in(notes),
+        is_packaged: section.manifest.is_packaged,
+        absent: Vec::new(),
+    };
+    let may_lack = fallback.is_packaged && fallback.is_declared();
     let needs = fields
         .get("needs")
-        .map(|entry| needs::read(notes, declared, section, &name, &entry))
+        .map(|entry| needs::read(notes, declared, section, &name, &entry, may_lack))
         .unwrap_or_default();
+    let absent = needs.absent.iter();
+    fallback.absent.extend(absent.map(|need| format!("there is no step `{need}` to need")));
     let cargo = fields
         .get("cargo")
         .map(|entry| artifact::read(notes, declared, section, &name, &entry))
@@ -131,7 +143,7 @@ pub(super) fn read<'a>(
     let run = fields.run(notes, later, &scope);
     let inputs =
         fields.get("inputs").map(|entry| fields.patterns(notes, later, &scope, Use::Input, &entry));
-    let dir = fields.dir(notes, later).unwrap_or_else(|| section.base.clone());
+    let dir = fields.dir(notes, later, &mut fallback).unwrap_or_else(|| section.base.clone());
     let discover =
         fields.get("discover").and_then(|entry| discover::read(notes, later, &scope, &dir, &entry));
     let depfiles = fields
@@ -170,6 +182,7 @@ pub(super) fn read<'a>(
         retries: fields.integer(notes, "retries", 0, MOST_RETRIES).unwrap_or(0),
         jobs: fields.integer(notes, "jobs", 1, MOST_JOBS).unwrap_or(1),
         any_platform: fields.any_platform(notes),
+        fallback,
         base: section.base.clone(),
         needs: needs.known,
         cargo: cargo.known,
@@ -551,7 +564,12 @@ impl<'a> Fields<'a> {
         tools
     }
 
-    fn dir(&self, notes: &mut Notes<'a>, later: &mut Later) -> Option<RelPath> {
+    fn dir(
+        &self,
+        notes: &mut Notes<'a>,
+        later: &mut Later,
+        fallback: &mut Fallback,
+    ) -> Option<RelPath> {
         let entry = self.get("dir")?;
         let text = notes.string(&self.what("dir"), &entry)?;
         let spanned = Spanned { value: text, span: entry.value.clone() };
@@ -569,6 +587,10 @@ impl<'a> Fields<'a> {
         }
         let has_drive = text.as_bytes().get(1) == Some(&b':') || text.starts_with("//");
         let Some(directory) = resolve(&self.base, text).filter(|_| !has_drive) else {
+            if fallback.is_packaged && fallback.is_declared() && !has_drive {
+                fallback.absent.push(format!("its directory `{text}` lies outside of the package"));
+                return None;
+            }
             let help = "it is relative to the package, or to the workspace root with `/` in front";
             notes.add_with_help(
                 format!("{} leaves the workspace", self.what("dir")),
@@ -666,6 +688,76 @@ impl<'a> Fields<'a> {
                 false
             }
         }
+    }
+
+    fn unavailable(&self, notes: &mut Notes<'a>) -> Unavailable {
+        const POLICIES: [(&str, Unavailable); 2] =
+            [("error", Unavailable::Error), ("skip", Unavailable::Skip)];
+        let Some(entry) = self.get("unavailable") else { return Unavailable::default() };
+        let help = "`\"error\"`, as without it, or `\"skip\"`: what is done where a tool or a source is missing";
+        let Some(text) = entry.item.as_str() else {
+            let what = self.what("unavailable");
+            notes.wrong_type(&what, "a string", &entry, Some(help.to_owned()));
+            return Unavailable::default();
+        };
+        let known = POLICIES.iter().find(|(name, _)| *name == text).map(|(_, policy)| *policy);
+        known.unwrap_or_else(|| {
+            let what = self.what("unavailable");
+            let message = format!("unknown value `{}` of {what}", text.escape_debug());
+            let label = suggest(text, POLICIES.map(|(name, _)| name))
+                .map(|meant| format!("did you mean `{meant}`?"));
+            notes.add_with_help(message, &entry.value, label.unwrap_or_default(), help);
+            Unavailable::default()
+        })
+    }
+
+    /// The directory of files that stand in for what the step leaves. It can only hold what lies in `{out}`: what a step leaves in the tree
+    /// is checked in where it is.
+    fn checked_in(&self, notes: &mut Notes<'a>) -> Option<RelPath> {
+        let entry = self.get("checked-in")?;
+        let what = self.what("checked-in");
+        let text = notes.string(&what, &entry)?;
+        let spanned = Spanned { value: text, span: entry.value.clone() };
+        if !self.check_plain(notes, "checked-in", &spanned) {
+            return None;
+        }
+        let directory = resolve(&self.base, text);
+        let wrong = match &directory {
+            None => Some("leaves the workspace"),
+            Some(directory) if self.base.is_within(directory) => {
+                Some("takes in the directory that the step is declared in")
+            }
+            Some(_) => None,
+        };
+        if let Some(wrong) = wrong {
+            let help =
+                "name a directory that holds a copy of what lies in `{out}`, and nothing else";
+            notes.add_with_help(format!("{what} {wrong}"), &entry.value, "", help);
+            return None;
+        }
+        let outputs = self.get("outputs").and_then(|outputs| outputs.item.as_array().cloned());
+        let is_elsewhere = |output: &toml_edit::Value| {
+            output.as_str().is_some_and(|output| !output.starts_with("{out}"))
+        };
+        let outputs: Vec<_> = outputs.iter().flatten().collect();
+        if self.get("outputs").is_some() && !outputs.iter().any(|output| !is_elsewhere(output)) {
+            let label = "no output of it begins with `{out}`";
+            notes.add_with_help(
+                format!("{what} stands in for nothing"),
+                &entry.value,
+                label,
+                "it is a copy of what the step leaves in `{out}`; outputs in the tree are checked in where they are",
+            );
+        } else if let Some(output) = outputs.iter().find(|output| is_elsewhere(output)) {
+            let span = output.span().unwrap_or_else(|| entry.value.clone());
+            notes.add_with_help(
+                format!("{what} cannot stand in for outputs in the tree"),
+                &span,
+                "not in `{out}`",
+                "let another step leave it, or check it in where it is and leave `checked-in` out",
+            );
+        }
+        directory
     }
 
     /// Notes placeholders where there can be none.

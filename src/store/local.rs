@@ -8,6 +8,7 @@
 //!     results/ab/KEY     the text of an action result, KEY = ab… (see `result.rs`)
 //!     blobs/ab/HASH      bytes, named by their hash, HASH = ab…
 //!     found/ab/KEY       the sets of files that runs with the static key KEY = ab… were found to read (see `found.rs`)
+//!     made-with/ab/KEY   with which tools results were made, by the key without tools (see `made_with.rs`)
 //!     tmp/               files that are being written
 //!     usage              about how large all this is: lines `+BYTES`
 //!     gc.lock            held by the one collection that is at work, where the file system has locks
@@ -61,6 +62,7 @@ use crate::error::Error;
 use crate::format;
 use crate::found::{self, FoundSet};
 use crate::result::ActionResult;
+use crate::store::made_with::{self, MadeWith};
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File};
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -138,6 +140,10 @@ impl LocalStore {
         self.filed("blobs", hash)
     }
 
+    fn made_with_path(&self, without_tools: &Key) -> PathBuf {
+        self.filed("made-with", &without_tools.0)
+    }
+
     fn filed(&self, kind: &str, hash: &Hash) -> PathBuf {
         let name = hash.to_string();
         let mut path = self.dir.join(kind);
@@ -195,14 +201,38 @@ impl Store for LocalStore {
         if text.len() as u64 > RESULT_SIZE_MAX {
             return Err(io_error("cannot write", &path, io::ErrorKind::FileTooLarge.into()));
         }
-        let save = || {
-            let mut temporary = self.temporary()?;
-            temporary.file.write_all(text.as_bytes())?;
-            // By the same clock as what notes the use of blobs: a result is never older than what it names.
-            temporary.file.set_modified(SystemTime::now())?;
-            self.publish(temporary, &path, text.len() as u64)
+        self.save_text(&path, &text)
+    }
+
+    fn made_with(&self, without_tools: &Key) -> Result<Vec<MadeWith>, StoreError> {
+        let path = self.made_with_path(without_tools);
+        let file = match file::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(self.unreadable(&path, error)),
         };
-        save().map_err(|error| self.unwritable(error))
+        let mut text = Vec::new();
+        let mut read = || match file.metadata()?.is_file() {
+            true => (&file).take(RESULT_SIZE_MAX).read_to_end(&mut text),
+            false => Ok(0),
+        };
+        read().map_err(|error| io_error("cannot read", &path, error))?;
+        let text = String::from_utf8(text).unwrap_or_default();
+        let made = made_with::from_text(without_tools, &text);
+        // A damaged note leads nowhere, and the next one is to take its place.
+        if made.is_none() && self.leaves_traces {
+            file::remove(&path);
+        }
+        Ok(made.unwrap_or_default())
+    }
+
+    fn note_made_with(&self, without_tools: &Key, made: &MadeWith) -> Result<(), StoreError> {
+        let known = self.made_with(without_tools).unwrap_or_default();
+        if known.first() == Some(made) {
+            return Ok(());
+        }
+        let text = made_with::to_text(without_tools, &made_with::with_newest(known, made));
+        self.save_text(&self.made_with_path(without_tools), &text)
     }
 
     fn found(&self, key: &Key) -> Result<Vec<FoundSet>, StoreError> {
@@ -234,16 +264,22 @@ impl Store for LocalStore {
         if text.len() as u64 > RESULT_SIZE_MAX {
             return Err(io_error("cannot write", &path, io::ErrorKind::FileTooLarge.into()));
         }
-        let save = || {
-            let mut temporary = self.temporary()?;
-            temporary.file.write_all(text.as_bytes())?;
-            self.publish(temporary, &path, text.len() as u64)
-        };
-        save().map_err(|error| self.unwritable(error))
+        self.save_text(&path, &text)
     }
 }
 
 impl LocalStore {
+    fn save_text(&self, path: &Path, text: &str) -> Result<(), StoreError> {
+        let save = || {
+            let mut temporary = self.temporary()?;
+            temporary.file.write_all(text.as_bytes())?;
+            // By the same clock as what notes the use of blobs: a result is never older than what it names.
+            temporary.file.set_modified(SystemTime::now())?;
+            self.publish(temporary, path, text.len() as u64)
+        };
+        save().map_err(|error| self.unwritable(error))
+    }
+
     fn fetch_blob(
         &self,
         digest: &Digest,

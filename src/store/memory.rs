@@ -5,6 +5,7 @@ use crate::digest::{Digest, Hash, Key};
 use crate::error::Error;
 use crate::found::{self, FoundSet};
 use crate::result::ActionResult;
+use crate::store::made_with::{self, MadeWith};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -36,6 +37,7 @@ struct Kept {
     results: BTreeMap<Key, Vec<u8>>,
     blobs: BTreeMap<Hash, Vec<u8>>,
     found: BTreeMap<Key, Vec<FoundSet>>,
+    made_with: BTreeMap<Key, Vec<MadeWith>>,
     counts: Counts,
 }
 
@@ -134,6 +136,17 @@ impl Store for MemoryStore {
         let mut kept = self.kept();
         let sets = kept.found.remove(key).unwrap_or_default();
         kept.found.insert(*key, found::with(sets, set));
+        Ok(())
+    }
+
+    fn made_with(&self, without_tools: &Key) -> Result<Vec<MadeWith>, StoreError> {
+        Ok(self.kept().made_with.get(without_tools).cloned().unwrap_or_default())
+    }
+
+    fn note_made_with(&self, without_tools: &Key, made: &MadeWith) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        let known = kept.made_with.remove(without_tools).unwrap_or_default();
+        kept.made_with.insert(*without_tools, made_with::with_newest(known, made));
         Ok(())
     }
 }

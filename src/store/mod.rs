@@ -1,6 +1,7 @@
 //! The store seam: results by key, blobs by digest, and the sets of files that runs were found to read, by static key. Knows no step, and no path of a checkout.
 
 pub mod local;
+pub mod made_with;
 pub mod memory;
 pub mod place;
 
@@ -8,6 +9,7 @@ use crate::digest::{Digest, Key};
 use crate::error::Error;
 use crate::found::FoundSet;
 use crate::result::ActionResult;
+use made_with::MadeWith;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -35,6 +37,15 @@ pub trait Store: Send + Sync {
     /// Notes that a run with this static key read `set`, in front of the sets that are noted already; see [`crate::found::with`]. Of two who do so at
     /// the same moment one may be lost, which costs a run.
     fn save_found(&self, key: &Key, set: &FoundSet) -> Result<(), StoreError>;
+    /// With which tools results were made of what has this key without its tools, the newest first. A store need not know.
+    fn made_with(&self, _without_tools: &Key) -> Result<Vec<MadeWith>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Notes that, behind a result. A store need not.
+    fn note_made_with(&self, _without_tools: &Key, _made: &MadeWith) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// Why a store could not do it. None of these fails a build, but for [`StoreError::Destination`].

@@ -32,4 +32,5 @@ mod rust_and_go;
 mod sandbox;
 mod soundness;
 mod store;
+mod unavailable;
 mod workspace_memory;

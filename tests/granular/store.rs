@@ -6,6 +6,7 @@ use granular::found::FoundSet;
 use granular::path::{Base, OutputPath, RelPath};
 use granular::result::ActionResult;
 use granular::store::local::{FindingKind, GcLimit, LocalStore};
+use granular::store::made_with::MadeWith;
 use granular::store::memory::{Counts, MemoryStore};
 use granular::store::{Store, StoreError};
 use std::collections::BTreeSet;
@@ -940,4 +941,29 @@ fn sets_of_found_files_are_verified_counted_and_collected_with_the_results_of_th
         [(FindingKind::Found, true)]
     );
     assert_eq!(store.found(&key("new")).unwrap(), []);
+}
+
+#[test]
+fn a_store_remembers_with_which_tools_results_were_made() {
+    let scratch = Scratch::new();
+    let (local, memory) = (scratch.store(), MemoryStore::new());
+    let made = |name: &str| MadeWith {
+        key: Key(Hash::of(name.as_bytes())),
+        tools: vec![format!("tool {name:?} {} 1", Hash::of(b"bytes"))],
+    };
+    let (partial, other) = (Key(Hash::of(b"partial")), Key(Hash::of(b"other")));
+    for store in [&local as &dyn Store, &memory] {
+        assert_eq!(store.made_with(&partial).unwrap(), []);
+        for name in ["go", "protoc", "go"] {
+            store.note_made_with(&partial, &made(name)).unwrap();
+        }
+        assert_eq!(store.made_with(&partial).unwrap(), [made("go"), made("protoc")]);
+        assert_eq!(store.made_with(&other).unwrap(), []);
+    }
+    // A damaged note is none, and the next one takes its place.
+    let note = scratch.stored().into_iter().find(|path| path.starts_with("made-with")).unwrap();
+    fs::write(scratch.0.join("cache/v1").join(note), "damaged").unwrap();
+    assert_eq!(local.made_with(&partial).unwrap(), []);
+    local.note_made_with(&partial, &made("go")).unwrap();
+    assert_eq!(local.made_with(&partial).unwrap(), [made("go")]);
 }

@@ -61,6 +61,9 @@ fn human(
             let message = format!("{this}: depends on what {} leaves", wording::some(&needs, 5));
             ("May run", style::TRANSIENT, message)
         }
+        Outlook::Skipped(why) => {
+            ("Would skip", style::WARN, format!("{this}: {}", wording::one_line(why)))
+        }
         Outlook::Impossible(why) => {
             ("Cannot run", style::ERROR, format!("{this}: {}", wording::one_line(why)))
         }
@@ -91,6 +94,7 @@ pub(super) fn outlook(outlook: &Outlook) -> &'static str {
         Outlook::Restored(_) => "restored",
         Outlook::Run => "run",
         Outlook::Unknown(_) => "unknown",
+        Outlook::Skipped(_) => "skipped",
         Outlook::Impossible(_) => "impossible",
     }
 }
@@ -114,7 +118,7 @@ pub(super) fn describe(object: &mut Value, assessment: &Assessment, opened: &Ope
             let name = |need: &ActionId| opened.project.graph[*need].name.to_string();
             object["depends_on"] = json!(needs.iter().map(name).collect::<Vec<_>>());
         }
-        Outlook::Impossible(why) => object["message"] = json!(why),
+        Outlook::Impossible(why) | Outlook::Skipped(why) => object["message"] = json!(why),
         Outlook::Fresh | Outlook::Run => {}
     }
 }
@@ -131,7 +135,7 @@ fn finished(assessments: &[Assessment]) -> Value {
         "restored": count("restored"),
         "ran": count("run"),
         "failed": count("impossible"),
-        "skipped": 0,
+        "skipped": count("skipped"),
         "unknown": count("unknown"),
     })
 }

@@ -123,7 +123,7 @@ fn hit(assessment: &Assessment, store: Option<&dyn Store>) -> Option<ActionResul
 fn fingerprint(view: &View<'_>) -> Result<String> {
     let Some(fingerprint) = &view.assessment.fingerprint else {
         let why = match (&view.assessment.outlook, view.needs.is_empty()) {
-            (Outlook::Impossible(why), _) => wording::one_line(why),
+            (Outlook::Impossible(why) | Outlook::Skipped(why), _) => wording::one_line(why),
             (_, false) => format!(
                 "it depends on what {} leaves, which would run first",
                 view.needs.join(", ")
@@ -195,6 +195,7 @@ fn now(view: &View<'_>, all: bool) -> String {
             let needs = wording::some(&view.needs, 5);
             told(format!("it depends on what {needs} leaves, which would run first"))
         }
+        Outlook::Skipped(why) => format!("Now it would be skipped: {}\n", wording::one_line(why)),
         Outlook::Impossible(why) => format!("Now it cannot run: {}\n", wording::one_line(why)),
     }
 }

@@ -283,7 +283,12 @@ fn restored(finished: &Finished, bytes: u64, source: &str) -> String {
 
 /// `5 steps in 1.9s: 3 fresh, 1 restored, 1 ran; 4.0s saved`.
 fn counts(summary: &Summary) -> String {
-    let parts = [(summary.fresh, "fresh"), (summary.restored, "restored"), (summary.ran, "ran")];
+    let parts = [
+        (summary.fresh, "fresh"),
+        (summary.restored, "restored"),
+        (summary.ran, "ran"),
+        (summary.skipped, "skipped"),
+    ];
     let total = parts.iter().map(|(number, _)| number).sum();
     let told: Vec<_> = parts
         .iter()

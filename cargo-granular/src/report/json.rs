@@ -148,6 +148,7 @@ fn skip(skip: &Skip) -> Value {
         Skip::Need(need) => json!({"kind": "need", "action": need.to_string()}),
         Skip::AfterFailure => json!({"kind": "after-failure"}),
         Skip::Stopped => json!({"kind": "stopped"}),
+        Skip::Unavailable(why) => json!({"kind": "unavailable", "message": why}),
     }
 }
 

@@ -228,6 +228,7 @@ pub(crate) mod made_up {
             failed: 3,
             failed_by_environment: 1,
             skipped: 1,
+            unavailable: 0,
             differing: 0,
             saved: Duration::from_millis(2130),
             duration: Duration::from_millis(1900),

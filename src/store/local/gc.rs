@@ -4,7 +4,7 @@ use super::listing::{Item, Listing};
 use super::{GRACE, LocalStore, file, io_error, parallel, read_result};
 use crate::digest::{Hash, Key};
 use crate::own_file;
-use crate::store::StoreError;
+use crate::store::{Store as _, StoreError};
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -49,6 +49,8 @@ struct Plan {
     blobs: Vec<Item>,
     /// Sets of found files.
     found: Vec<Item>,
+    /// Notes on results of which none is left.
+    made_with: Vec<Item>,
     temporary: Vec<(PathBuf, Item)>,
 }
 
@@ -183,7 +185,20 @@ impl LocalStore {
                 plan.found.extend(listing.found.iter().filter(goes));
             }
         }
+        plan.made_with = self.idle_notes(listing, &plan.results);
         Ok(plan)
+    }
+
+    /// The notes that lead to none of the results that stay. One that cannot be read leads nowhere.
+    fn idle_notes(&self, listing: &Listing, going: &[Item]) -> Vec<Item> {
+        let going: HashSet<Hash> = going.iter().map(|item| item.hash).collect();
+        let all = listing.results.iter().map(|item| item.hash);
+        let stay: HashSet<Hash> = all.filter(|hash| !going.contains(hash)).collect();
+        let leads_there = |note: &&Item| {
+            let made = self.made_with(&Key(note.hash)).unwrap_or_default();
+            made.iter().any(|made| stay.contains(&made.key.0))
+        };
+        listing.made_with.iter().filter(|note| !leads_there(note)).copied().collect()
     }
 
     /// The blobs that each result names, each once; `None` for one that is damaged. Results that have vanished are left out.
@@ -224,6 +239,11 @@ impl LocalStore {
             if self.remove(&self.blob_path(&item.hash), item)? {
                 report.blobs_removed += 1;
                 report.blobs_kept -= 1;
+                report.bytes_after -= item.size;
+            }
+        }
+        for item in &plan.made_with {
+            if self.remove(&self.made_with_path(&Key(item.hash)), item)? {
                 report.bytes_after -= item.size;
             }
         }
@@ -304,6 +324,7 @@ impl Plan {
             .iter()
             .chain(&self.blobs)
             .chain(&self.found)
+            .chain(&self.made_with)
             .chain(self.temporary.iter().map(|(_, item)| item));
         items.fold(0, |sum, item| sum.saturating_add(item.size))
     }

@@ -14,6 +14,8 @@ pub(super) struct Listing {
     pub(super) blobs: Vec<Item>,
     /// Sets of found files, by static key.
     pub(super) found: Vec<Item>,
+    /// Notes on the tools that results were made with.
+    pub(super) made_with: Vec<Item>,
     /// Files in `tmp/`.
     pub(super) temporary: Vec<Temporary>,
     /// Files and directories that a store does not have.
@@ -22,7 +24,7 @@ pub(super) struct Listing {
     pub(super) other_bytes: u64,
 }
 
-/// A result or a blob.
+/// A result, a blob or a note.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Item {
     /// Its name: the key's hash or its own.
@@ -44,7 +46,8 @@ pub(super) struct Temporary {
 impl Listing {
     /// The sum of the lengths of all files, but for the unknown ones, in bytes.
     pub(super) fn bytes(&self) -> u64 {
-        let items = self.results.iter().chain(&self.blobs).chain(&self.found).map(|item| item.size);
+        let kept = self.results.iter().chain(&self.blobs);
+        let items = kept.chain(&self.found).chain(&self.made_with).map(|item| item.size);
         let temporary = self.temporary.iter().map(|temporary| temporary.size);
         items.chain(temporary).fold(self.other_bytes, u64::saturating_add)
     }
@@ -58,6 +61,7 @@ impl LocalStore {
         listing.results = self.items("results", &mut listing.unknown)?;
         listing.blobs = self.items("blobs", &mut listing.unknown)?;
         listing.found = self.items("found", &mut listing.unknown)?;
+        listing.made_with = self.items("made-with", &mut listing.unknown)?;
         for (entry, metadata) in entries(&self.dir.join("tmp"))? {
             match metadata.is_file() {
                 true => listing.temporary.push(Temporary {
@@ -73,7 +77,7 @@ impl LocalStore {
                 Some("CACHEDIR.TAG" | "usage" | "gc.lock") if metadata.is_file() => {
                     listing.other_bytes += metadata.len()
                 }
-                Some("results" | "blobs" | "found" | "tmp") if metadata.is_dir() => {}
+                Some("results" | "blobs" | "made-with" | "found" | "tmp") if metadata.is_dir() => {}
                 _ => listing.unknown.push(entry.path()),
             }
         }

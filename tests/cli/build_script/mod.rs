@@ -2,6 +2,7 @@
 
 mod contexts;
 mod face;
+mod published;
 
 use crate::project::{Invocation, Project, Run};
 use std::fs;
