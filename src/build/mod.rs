@@ -178,7 +178,9 @@ pub(crate) fn build_held(
 
     let index = Index::open(&state.index());
     let records = Records::open(&state.records());
-    end_remains(project, &records, state, report);
+    end_remains(&records, state, report);
+    // Each kind of end but a good one may have left some: to look costs no more than to ask how the last build ended.
+    turns::sweep(&State::new(project.workspace.state_dir()).turns());
     // What tools say does not depend on who asks, so that all entries to this workspace share it.
     let remembered = State::new(project.workspace.state_dir()).tools();
     let tools = Tools::open(&remembered);
@@ -206,11 +208,10 @@ pub(crate) fn build_held(
 
 /// Ends what a killed build has left running: its steps would write into the outputs of this one. The lock is held, so nobody else can
 /// rightly run a step of this checkout.
-fn end_remains(project: &Project, records: &Records, state: &State, report: &mut dyn FnMut(Event)) {
+fn end_remains(records: &Records, state: &State, report: &mut dyn FnMut(Event)) {
     if !records.may_have_begun() && !state.is_behind_another_version() {
         return;
     }
-    turns::sweep(&State::new(project.workspace.state_dir()).turns());
     let names = remains::kill(command::STATE, state.dir().as_os_str());
     if !names.is_empty() {
         let names = names.join(", ");
