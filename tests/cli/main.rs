@@ -13,6 +13,7 @@ mod build;
 mod build_script;
 mod command_line;
 mod config_errors;
+mod examples;
 mod explain;
 mod failure;
 mod faults;
