@@ -1,5 +1,6 @@
 //! Who builds: each with a scratch copy of the example, a Go cache and a home of its own.
 
+use crate::measuring::copy_sources;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -54,7 +55,7 @@ impl Contender {
         let top = scratch.join(kind.title().replace(' ', "-"));
         std::fs::create_dir_all(top.join("home"))?;
         let root = top.join("checkout");
-        copy_tree(example, &root)?;
+        copy_sources(example, &root)?;
         let contender = Self { kind, top, root };
         contender.build().with_context(|| format!("the first build of {}", kind.title()))?; // fills the Go cache
         Ok(contender)
@@ -64,7 +65,7 @@ impl Contender {
     pub(crate) fn checkout(&self, name: &str) -> Result<Self> {
         let root = self.top.join(name);
         let _ = std::fs::remove_dir_all(&root);
-        copy_tree(&self.root, &root)?;
+        copy_sources(&self.root, &root)?;
         Ok(Self { kind: self.kind, top: self.top.clone(), root })
     }
 
@@ -163,21 +164,6 @@ fn run(command: &mut Command) -> Result<()> {
     let output = command.output().with_context(|| format!("start {command:?}"))?;
     if !output.status.success() {
         bail!("{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(())
-}
-
-/// Copies the sources; what was built there stays behind.
-fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from).with_context(|| format!("read {}", from.display()))? {
-        let entry = entry?;
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        match entry.file_type()?.is_dir() {
-            true if entry.file_name() == "target" || entry.file_name() == "bin" => {}
-            true => copy_tree(&from, &to)?,
-            false => drop(std::fs::copy(&from, &to)?),
-        }
     }
     Ok(())
 }

@@ -18,11 +18,14 @@
 )]
 
 mod contender;
+#[path = "../measuring.rs"]
+mod measuring;
 mod scenario;
 mod table;
 
 use anyhow::{Context, Result, bail};
 use contender::Contender;
+use measuring::Scratch;
 use scenario::Scenario;
 use std::path::PathBuf;
 
@@ -31,7 +34,7 @@ fn main() -> Result<()> {
     if let Some(dir) = &arguments.naive {
         return contender::build_naively(dir, None);
     }
-    let scratch = Scratch::new()?;
+    let scratch = Scratch::new("five-scenarios")?;
     let example = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/monorepo-build");
     let contenders = contender::Kind::ALL.map(|kind| Contender::new(kind, &example, &scratch.0));
     let contenders = contenders.into_iter().collect::<Result<Vec<_>>>()?;
@@ -82,24 +85,5 @@ impl Arguments {
             }
         }
         Ok(parsed)
-    }
-}
-
-/// A directory for the copies, removed at the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Result<Self> {
-        let dir =
-            std::env::temp_dir().join(format!("granular-five-scenarios-{}", std::process::id()));
-        std::fs::create_dir_all(&dir)?;
-        Ok(Self(dir.canonicalize()?))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // Go's module cache is read-only; its build cache is not, and only that is here.
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

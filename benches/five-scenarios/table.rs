@@ -1,10 +1,10 @@
 //! The figures as a table for people and as JSON.
 
 use crate::contender::Kind;
+use crate::measuring::{median, with_spread};
 use crate::scenario::Row;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::time::Duration;
 
 /// One line for each scenario: median and spread of each contender in milliseconds, how often granular's time goes into the others', and what ran.
 pub(crate) fn as_text(rows: &[Row]) -> String {
@@ -18,8 +18,7 @@ pub(crate) fn as_text(rows: &[Row]) -> String {
     for row in rows {
         let _ = write!(text, "{:<24}", row.scenario.title());
         for (_, times) in &row.times {
-            let spread = format!("({}–{})", milliseconds(least(times)), milliseconds(most(times)));
-            let _ = write!(text, " | {:>6} {spread:>13}", milliseconds(median(times)));
+            let _ = write!(text, " | {}", with_spread(times));
         }
         for kind in [Kind::Naive, Kind::One] {
             let _ = write!(
@@ -68,23 +67,4 @@ fn ratio(row: &Row, kind: Kind) -> f64 {
             .map_or(0.0, |(_, times)| median(times).as_secs_f64())
     };
     median_of(kind) / median_of(Kind::Granular)
-}
-
-fn median(times: &[Duration]) -> Duration {
-    let mut times = times.to_vec();
-    times.sort();
-    times.get(times.len() / 2).copied().unwrap_or_default()
-}
-
-fn least(times: &[Duration]) -> Duration {
-    times.iter().min().copied().unwrap_or_default()
-}
-
-fn most(times: &[Duration]) -> Duration {
-    times.iter().max().copied().unwrap_or_default()
-}
-
-fn milliseconds(time: Duration) -> String {
-    let time = time.as_secs_f64() * 1e3;
-    if time < 10.0 { format!("{time:.1}") } else { format!("{time:.0}") }
 }

@@ -9,8 +9,8 @@ use std::process::Command;
 
 /// A copy of the example.
 fn example() -> Project {
-    let p = Project::new("monorepo");
-    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/monorepo-build"), p.root());
+    let p =
+        Project::copy_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/monorepo-build"));
     let shim = p.log().with_file_name("bin");
     fs::create_dir_all(&shim).unwrap();
     let script = format!(
@@ -28,18 +28,6 @@ fn real_go() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap();
     let found = std::env::split_paths(&path).map(|dir| dir.join("go")).find(|go| go.is_file());
     found.expect("this test needs Go: on Debian, `sudo apt-get install golang-go`")
-}
-
-pub(crate) fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        match entry.file_type().unwrap().is_dir() {
-            true if entry.file_name() == "target" => {}
-            true => copy(&from, &to),
-            false => drop(fs::copy(&from, &to).unwrap()),
-        }
-    }
 }
 
 /// `cargo granular ARGUMENTS` with the shim in front. The Go cache is kept between tests: from cold, the standard library takes 15 seconds.

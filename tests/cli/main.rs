@@ -17,6 +17,7 @@ mod config_errors;
 mod costs;
 mod dependencies;
 mod discover;
+mod examples;
 mod exec;
 mod explain;
 mod failure;

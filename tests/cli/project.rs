@@ -54,6 +54,13 @@ impl Project {
         Self { top, root, told: AtomicUsize::new(0), owner: true }
     }
 
+    /// A copy of the sources of the workspace at `from`, under its name; what was built there stays behind.
+    pub(crate) fn copy_of(from: &Path) -> Self {
+        let project = Self::new(from.file_name().unwrap().to_str().unwrap());
+        copy_sources(from, &project.root);
+        project
+    }
+
     /// Writes the root manifest: a workspace without members, and `tables`.
     pub(crate) fn manifest(&self, tables: &str) {
         self.write("Cargo.toml", format!("[workspace]\nresolver = \"3\"\n\n{tables}"));
@@ -148,6 +155,19 @@ impl Project {
             .env("GRANULAR_CACHE_DIR", self.cache())
             .env("LOG", self.log());
         Invocation { command, top: self.top.clone() }
+    }
+}
+
+fn copy_sources(from: &Path, to: &Path) {
+    const MADE: [&str; 4] = ["target", "build", "gen", "node_modules"];
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        match entry.file_type().unwrap().is_dir() {
+            true if MADE.iter().any(|made| entry.file_name() == *made) => {}
+            true => copy_sources(&from, &to),
+            false => drop(fs::copy(&from, &to).unwrap()),
+        }
     }
 }
 

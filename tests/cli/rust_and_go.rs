@@ -2,7 +2,6 @@
 //! in front of the real ones note what they were asked for, so that what ran is known from the tools themselves.
 
 use crate::build_script::{cargo, out_dirs, seed};
-use crate::go_monorepo::copy;
 use crate::project::{Invocation, Project, Run};
 use std::ffi::OsString;
 use std::fs;
@@ -12,9 +11,8 @@ use std::process::Command;
 
 /// A copy of the example that takes the library from where it is.
 fn example() -> Project {
-    let p = Project::new("rust-and-go");
     let granular = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    copy(&granular.join("examples/rust-and-go"), p.root());
+    let p = Project::copy_of(&granular.join("examples/rust-and-go"));
     let manifest = p.read("Cargo.toml").replace("\"../..\"", &format!("{granular:?}"));
     p.write("Cargo.toml", manifest);
     // Resolved anew, as what the target directory is seeded with: otherwise the library is compiled once more.

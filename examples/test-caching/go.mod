@@ -1,0 +1,3 @@
+module example.com/test-caching
+
+go 1.19
