@@ -293,7 +293,11 @@ fn the_wrapped_tools_run_when_what_they_read_has_changed() {
         let _ = with_tools(&p, p.command("").inside(&["sh", "exec.sh"]), &[]).success();
         ran(&p)
     };
-    assert_eq!(exec(), ["eslint", "go vet", "protoc", "svgo"]);
+    assert_eq!(
+        exec(),
+        ["protoc", "svgo"],
+        "`go vet` and eslint are what the steps have run already"
+    );
     assert_eq!(exec(), [""; 0]);
     p.remove("catalog.binpb");
     assert_eq!(exec(), [""; 0], "restored");
