@@ -1,6 +1,7 @@
 //! Steps from a build script, with the real Cargo: the same steps, keys and store as from the command line.
 
 mod contexts;
+mod entries;
 mod face;
 mod published;
 
