@@ -238,7 +238,7 @@ fn write(workspace: &Workspace, surroundings: &Surroundings) -> Option<String> {
 
 fn parse(text: &str) -> Option<(Workspace, Surroundings)> {
     let (body, hash) = text.rsplit_once("hash ")?;
-    if hash.trim_end() != Hash::of(body.as_bytes()).to_string() {
+    if hash.strip_suffix('\n') != Some(&*Hash::of(body.as_bytes()).to_string()) {
         return None;
     }
     let mut workspace = Workspace {
