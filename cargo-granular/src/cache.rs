@@ -3,7 +3,7 @@
 use crate::session::{self, Session};
 use crate::trouble::{Result, Trouble};
 use granular::config::Settings;
-use granular::store::local::{GcLimit, LocalStore};
+use granular::store::local::LocalStore;
 use granular::store::place::{USUAL_SIZE, VARIABLE, usual};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -92,17 +92,7 @@ pub(crate) fn needed(session: &Session) -> Result<Cache> {
 /// At the end of a build: notes what was saved, and shrinks the cache if it has outgrown its limit. Trouble with it is worth
 /// a warning only.
 pub(crate) fn tidy(session: &Session, cache: &Cache) {
-    let saved = cache.store.bytes_saved();
-    if saved == 0 {
-        return;
-    }
-    cache.store.note_saved(saved);
-    if !cache.store.is_gc_due(cache.max_size) {
-        return;
-    }
-    // Somewhat below the limit, so that not every build from now on has to do it again.
-    let limit = GcLimit { max_size: Some(cache.max_size / 10 * 9), max_age: None };
-    if let Err(error) = cache.store.gc(limit, false) {
+    if let Err(error) = cache.store.keep_within(cache.max_size) {
         session.shell.warn(&format!("the cache could not be shrunk: {error}"));
     }
 }

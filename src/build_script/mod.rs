@@ -28,7 +28,7 @@ use crate::state::State;
 use crate::state::records::Records;
 use crate::step::{StepName, out_variable};
 use crate::store::Store;
-use crate::store::local::{GcLimit, LocalStore};
+use crate::store::local::LocalStore;
 use crate::store::place;
 use crate::workspace::{self, ask};
 use context::Context;
@@ -463,25 +463,13 @@ fn engine(
         Err(BuildError::Environment(error)) => return Err(error.into()),
     };
     if let Some(store) = &store {
-        tidy(store, settings.cache_size.unwrap_or(place::USUAL_SIZE));
+        // That it is too large is nothing that a build script fails for, or that Cargo's user could mend here.
+        let _ = store.keep_within(settings.cache_size.unwrap_or(place::USUAL_SIZE));
     }
     if summary.stopped {
         failures.push("interrupted".to_owned());
     }
     Ok(Done { summary, failures, skipped })
-}
-
-/// Keeps the store within its size, as the end of every build does.
-fn tidy(store: &LocalStore, max_size: u64) {
-    let saved = store.bytes_saved();
-    if saved == 0 {
-        return;
-    }
-    store.note_saved(saved);
-    if store.is_gc_due(max_size) {
-        let limit = GcLimit { max_size: Some(max_size / 10 * 9), max_age: None };
-        let _ = store.gc(limit, false);
-    }
 }
 
 fn tell(event: &Event, failures: &mut Vec<String>) {

@@ -1,6 +1,6 @@
 //! How large a store is: counted exactly, or known roughly from a file that every build which saves adds a line to.
 
-use super::{LocalStore, file, io_error};
+use super::{GcLimit, LocalStore, file, io_error};
 use crate::own_file;
 use crate::store::StoreError;
 use std::io::{self, Read as _, Write as _};
@@ -46,6 +46,20 @@ impl LocalStore {
     /// saved something. A collection that follows should make it somewhat smaller than the cap, so that not every build needs one.
     pub fn is_gc_due(&self, cap: u64) -> bool {
         self.noted_usage().or_else(|| self.count_usage()).is_some_and(|bytes| bytes > cap)
+    }
+
+    /// What the end of every build does: notes what was saved, and makes the store smaller if it has outgrown `cap` bytes; somewhat below
+    /// that, so that not every build from then on has to do it again.
+    pub fn keep_within(&self, cap: u64) -> Result<(), StoreError> {
+        let saved = self.bytes_saved();
+        if saved == 0 {
+            return Ok(());
+        }
+        self.note_saved(saved);
+        if self.is_gc_due(cap) {
+            self.gc(GcLimit { max_size: Some(cap / 10 * 9), max_age: None }, false)?;
+        }
+        Ok(())
     }
 
     /// Replaces the notes by one number.
