@@ -487,7 +487,7 @@ mod tests {
         let jobserver = own(3);
         let executor = ChildExecutor::new(Some(jobserver.clone()));
         let [read, _] = jobserver.descriptors()[..] else { panic!("two descriptors") };
-        let mut command = trial.shell(&format!("head -c 2 <&{read} >taken; kill -9 $$"));
+        let mut command = trial.shell(&format!("head -c 2 /dev/fd/{read} >taken; kill -9 $$"));
         command.jobserver = true;
         let (slots, delivered) = slots(&jobserver);
         for _ in 0..20 {
