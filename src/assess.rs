@@ -74,7 +74,7 @@ pub fn assess(
     let state = State::new(project.state_dir.clone());
     let planned = plan::closure(&project.graph, wanted);
     let hidden = files::hidden(project);
-    let mut found = files::find(project, &planned, &hidden)?;
+    let (mut found, _) = files::find(project, &planned, &hidden)?;
     let ground = Ground {
         project,
         store: edges.store,
@@ -116,7 +116,7 @@ pub fn inputs(
     project: &Project,
     wanted: &[ActionId],
 ) -> Result<Vec<(ActionId, Vec<RelPath>)>, BuildError> {
-    let mut found = files::find(project, wanted, &files::hidden(project))?;
+    let (mut found, _) = files::find(project, wanted, &files::hidden(project))?;
     let mut paths = |id: &ActionId| {
         let files = found.remove(id).unwrap_or_default().files;
         (*id, files.into_iter().map(|found| found.path).collect())

@@ -30,4 +30,7 @@ pub const TOOLS: u32 = 1;
 pub const MADE_WITH: u32 = 1;
 
 /// What Cargo said of a workspace.
-pub const WORKSPACE: u32 = 1;
+pub const WORKSPACE: u32 = 2;
+
+/// The proof that nothing was touched.
+pub const UNTOUCHED: u32 = 1;

@@ -7,7 +7,7 @@ use crate::index::Index;
 use crate::path::RelPath;
 use crate::pattern::{InputPatterns, OutputPattern};
 use crate::stat::{Stat, is_absence};
-use crate::walk;
+use crate::walk::{self, Trail};
 use std::error::Error as _;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -60,6 +60,15 @@ const BATCH: usize = 16;
 ///
 /// A file that vanishes meanwhile counts as absent. An error names a directory or link that cannot be read.
 pub fn find(root: &Path, patterns: &[&InputPatterns], hidden: &Hidden) -> Result<Vec<FoundInputs>> {
+    Ok(find_and_tell(root, patterns, hidden)?.0)
+}
+
+/// The same, and what else was looked at on the way.
+pub(crate) fn find_and_tell(
+    root: &Path,
+    patterns: &[&InputPatterns],
+    hidden: &Hidden,
+) -> Result<(Vec<FoundInputs>, Trail)> {
     walk::walk(root, patterns, hidden)
 }
 

@@ -51,7 +51,7 @@
 //! | keys: what may change outputs | [`environment`], [`rustup`], [`tools`], [`export`], [`found`], [`fingerprint`], [`reason`] |
 //! | keeping: what was built before | [`result`], [`store`], [`outputs`], [`state`] |
 //! | doing: running commands | [`execute`], [`cargo`], `os` (the few calls that need `unsafe`) |
-//! | deciding: bringing up to date | [`discover`], [`event`], [`build`](mod@build), [`assess`](mod@assess), [`reproduce`](mod@reproduce), [`clean`](mod@clean) |
+//! | deciding: bringing up to date | [`discover`], [`event`], [`build`](mod@build), [`untouched`], [`assess`](mod@assess), [`reproduce`](mod@reproduce), [`clean`](mod@clean) |
 //! | entering from Cargo: the only part that prints, to Cargo | [`build_script`] |
 //!
 //! Two narrow seams have real implementations on both sides: a [`store::Store`] (a local directory, memory for tests) and an
@@ -134,6 +134,7 @@ pub mod template;
 mod testing;
 pub mod tools;
 pub mod triple;
+pub mod untouched;
 mod walk;
 pub mod workspace;
 

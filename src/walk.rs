@@ -34,23 +34,36 @@ const MOST_THREADS: usize = 8;
 /// How many links to directories may lie behind one another. The kernel's own limit.
 const MOST_LINKS: u32 = 40;
 
+/// What a walk has looked at besides the files that it found, as paths from the root.
+#[derive(Debug, Default)]
+pub(crate) struct Trail {
+    /// Directories that were listed, or would have been if they were there.
+    pub(crate) directories: Vec<String>,
+    /// Names that were looked at one by one, and files of rules, whether they are there or not.
+    pub(crate) names: Vec<String>,
+    /// Links that were followed.
+    pub(crate) links: Vec<String>,
+    /// Whether a link led to a directory: what lies behind it has another path as well.
+    pub(crate) led_away: bool,
+}
+
 /// Finds what each of `patterns` matches below `root`.
 pub(crate) fn walk(
     root: &Path,
     patterns: &[&InputPatterns],
     hidden: &Hidden,
-) -> Result<Vec<FoundInputs>> {
+) -> Result<(Vec<FoundInputs>, Trail)> {
     let program = Program::new(patterns, &hidden.outputs);
     let tree =
         Tree::open(root).map_err(|error| Error::io("cannot open the directory", root, error))?;
-    let mut results: Vec<FoundInputs> = match &tree {
+    let (mut results, trail) = match &tree {
         Some(tree) => Walk::new(tree, &program, hidden).run(patterns.len())?,
-        None => vec![FoundInputs::default(); patterns.len()],
+        None => (vec![FoundInputs::default(); patterns.len()], Trail::default()),
     };
     for (action, (result, patterns)) in results.iter_mut().zip(patterns).enumerate() {
         result.idle_patterns = idle(patterns, hidden, |index| program.is_used(action, index));
     }
-    Ok(results)
+    Ok((results, trail))
 }
 
 /// The positive patterns that took in nothing. One that reaches into what a step writes is not idle: what it matches there
@@ -107,6 +120,7 @@ struct Worker {
     chunks: Vec<Chunk>,
     refused: Vec<(usize, String)>,
     errors: Vec<Error>,
+    trail: Trail,
     looked_at: usize,
     listing: Listing,
     states: Vec<State>,
@@ -151,7 +165,7 @@ impl<'w> Walk<'w> {
         Self { tree, program, hidden, directories, real_root: OnceLock::new() }
     }
 
-    fn run(&self, actions: usize) -> Result<Vec<FoundInputs>> {
+    fn run(&self, actions: usize) -> Result<(Vec<FoundInputs>, Trail)> {
         let mut worker = Worker::new(actions);
         worker.jobs.extend(self.first_job());
         let mut helpers = Vec::new();
@@ -241,6 +255,7 @@ impl<'w> Walk<'w> {
         listing: &mut Listing,
         worker: &mut Worker,
     ) -> Result<()> {
+        worker.trail.directories.push(scene.job.path.clone());
         let there = scene
             .directory
             .list(listing)
@@ -249,7 +264,7 @@ impl<'w> Walk<'w> {
             return Ok(());
         }
         if listing.contains(b".gitignore") {
-            self.read_rules(scene)?;
+            self.read_rules(scene, worker)?;
         }
         for (name, kind) in listing.entries() {
             self.entry(scene, name, kind, worker)?;
@@ -263,7 +278,7 @@ impl<'w> Walk<'w> {
         names: &[&[u8]],
         worker: &mut Worker,
     ) -> Result<()> {
-        self.read_rules(scene)?;
+        self.read_rules(scene, worker)?;
         for name in names {
             // What is only a way is not looked at: to open what lies below it tells enough.
             let kind = scene.active.is_only_a_way(name).then_some(Kind::Directory);
@@ -272,10 +287,11 @@ impl<'w> Walk<'w> {
         Ok(())
     }
 
-    fn read_rules(&self, scene: &mut Scene<'_>) -> Result<()> {
+    fn read_rules(&self, scene: &mut Scene<'_>, worker: &mut Worker) -> Result<()> {
         if scene.job.shade.ignored {
             return Ok(()); // nothing below can be taken back in
         }
+        worker.trail.names.push(scene.directory.join(".gitignore"));
         let text = scene.directory.read_rules();
         let text = text.map_err(|error| {
             self.error("cannot read", &scene.directory.join(".gitignore"), error)
@@ -300,10 +316,13 @@ impl<'w> Walk<'w> {
         }
         let (kind, stat) = match (kind, std::str::from_utf8(name)) {
             (Some(kind), _) => (kind, None),
-            (None, Ok(name)) => match self.stat(scene, name)? {
-                Some(stat) => (stat.kind, Some(stat)),
-                None => return Ok(()),
-            },
+            (None, Ok(name)) => {
+                worker.trail.names.push(scene.directory.join(name));
+                match self.stat(scene, name)? {
+                    Some(stat) => (stat.kind, Some(stat)),
+                    None => return Ok(()),
+                }
+            }
             // Where the directory does not tell and no path of ours can ask, it is refused as a file would be.
             (None, Err(_)) => (Kind::File, None),
         };
@@ -381,7 +400,10 @@ impl<'w> Walk<'w> {
             worker.refuse_taken(&sentence);
             return Ok(());
         };
+        worker.trail.links.push(scene.directory.join(name));
         let target = self.follow(scene, name, text, worker)?;
+        worker.trail.led_away |=
+            target.as_ref().is_some_and(|target| target.stat.kind == Kind::Directory);
         let shade = self.shade_behind(shade, target.as_ref());
         scene.active.settle(&mut worker.states, shade);
         self.link_entry(scene, name, (stat, text), target.as_ref(), worker);
@@ -565,6 +587,15 @@ impl Scene<'_> {
     }
 }
 
+impl Trail {
+    fn add(&mut self, other: Self) {
+        self.directories.extend(other.directories);
+        self.names.extend(other.names);
+        self.links.extend(other.links);
+        self.led_away |= other.led_away;
+    }
+}
+
 impl Worker {
     fn new(actions: usize) -> Self {
         Self {
@@ -572,6 +603,7 @@ impl Worker {
             chunks: Vec::new(),
             refused: Vec::new(),
             errors: Vec::new(),
+            trail: Trail::default(),
             looked_at: 0,
             listing: Listing::default(),
             states: Vec::new(),
@@ -680,11 +712,13 @@ impl Drop for Turn<'_> {
 }
 
 /// Puts together what all threads have found.
-fn gather(workers: Vec<Worker>, actions: usize) -> Result<Vec<FoundInputs>> {
+fn gather(workers: Vec<Worker>, actions: usize) -> Result<(Vec<FoundInputs>, Trail)> {
     let mut chunks: Vec<Vec<Chunk>> = (0..actions).map(|_| Vec::new()).collect();
     let mut results = vec![FoundInputs::default(); actions];
     let mut errors = Vec::new();
+    let mut trail = Trail::default();
     for worker in workers {
+        trail.add(worker.trail);
         errors.extend(worker.errors);
         for chunk in worker.chunks {
             if let Some(chunks) = chunks.get_mut(chunk.action) {
@@ -705,7 +739,7 @@ fn gather(workers: Vec<Worker>, actions: usize) -> Result<Vec<FoundInputs>> {
         result.refused.sort_unstable();
         result.refused.dedup();
     }
-    Ok(results)
+    Ok((results, trail))
 }
 
 /// Puts sorted chunks into one sorted list. All paths below a directory stand together in it, so that each file is moved once
@@ -940,7 +974,7 @@ mod tests {
             model.files = files;
             let lists: Vec<Vec<String>> = if many { lists.iter().cycle().take(12).cloned().collect() } else { lists };
             let compiled: Vec<_> = lists.iter().map(|texts| InputPatterns::new(&RelPath::root(), texts).unwrap()).collect();
-            let found = walk(dir.root(), &compiled.iter().collect::<Vec<_>>(), &model.hidden).unwrap();
+            let (found, _) = walk(dir.root(), &compiled.iter().collect::<Vec<_>>(), &model.hidden).unwrap();
             for (texts, found) in lists.iter().zip(&found) {
                 let (files, idle) = model.find(texts);
                 prop_assert_eq!((found_paths(found), &found.idle_patterns), (files, &idle), "{:?}", texts);
@@ -960,7 +994,7 @@ mod tests {
         let some =
             InputPatterns::new(&RelPath::root(), &["d1?/**".to_owned(), "!**/e0/*".to_owned()])
                 .unwrap();
-        let found = walk(dir.root(), &[&everything, &some], &Hidden::default()).unwrap();
+        let (found, _) = walk(dir.root(), &[&everything, &some], &Hidden::default()).unwrap();
         assert_eq!(found_paths(&found[0]), files.iter().cloned().collect::<Vec<_>>());
         let expected: Vec<String> = files
             .into_iter()

@@ -46,6 +46,13 @@ pub struct Known {
     asked: Option<SystemTime>,
 }
 
+impl Known {
+    /// Whether Cargo was not asked, since nothing has changed.
+    pub fn is_remembered(&self) -> bool {
+        self.asked.is_none()
+    }
+}
+
 /// What is remembered of the workspace that `question` is about, or else what Cargo says. Writes nothing.
 pub fn find(question: &Question) -> Result<Known, Refusal> {
     if let Some(workspace) = memory::recall(question) {

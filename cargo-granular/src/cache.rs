@@ -16,6 +16,8 @@ pub(crate) struct Cache {
     pub(crate) dir: PathBuf,
     /// How large it may grow, in bytes.
     pub(crate) max_size: u64,
+    /// Whether others than this user can put results there, which is told in each build.
+    pub(crate) is_exposed: bool,
 }
 
 /// The cache that flags, variables and settings name, or the platform's. A place that was named and cannot hold one is a mistake;
@@ -37,10 +39,9 @@ pub(crate) fn open(session: &Session, settings: &Settings) -> Result<Option<Cach
     }
     let max_size = settings.cache_size.unwrap_or(USUAL_SIZE);
     let store = LocalStore::open(&dir);
-    if let Some(message) = distrust(&store, &dir) {
-        session.shell.warn(&message);
-    }
-    Ok(Some(Cache { store, dir, max_size }))
+    let distrust = distrust(&store, &dir);
+    distrust.iter().for_each(|message| session.shell.warn(message));
+    Ok(Some(Cache { store, dir, max_size, is_exposed: distrust.is_some() }))
 }
 
 /// What to say of a cache in which others than this user can put results.

@@ -62,7 +62,12 @@ impl Session {
 
     /// Asks Cargo, and reads what the tables say.
     pub(crate) fn open(&self) -> Result<Opened> {
-        let Found { question, known, current } = ask_cargo::ask(self)?;
+        self.open_found(ask_cargo::ask(self)?)
+    }
+
+    /// Reads what the tables say of a workspace that was found.
+    pub(crate) fn open_found(&self, found: Found) -> Result<Opened> {
+        let Found { question, known, current } = found;
         let (mut project, mut mistakes) = project::load(known.workspace.clone(), &self.triple())?;
         if !mistakes.is_empty() {
             mistakes.extend(build::mistakes_of_files(&project, &mistakes));

@@ -272,7 +272,7 @@ fn known_sets(ground: &Ground<'_>, key: &Key, warnings: &mut Vec<String>) -> Vec
 pub(crate) fn find_now(ground: &Ground<'_>, id: ActionId) -> Result<FoundInputs, Failure> {
     let found = files::find(ground.project, &[id], ground.hidden);
     match found {
-        Ok(mut found) => Ok(found.remove(&id).unwrap_or_default()),
+        Ok((mut found, _)) => Ok(found.remove(&id).unwrap_or_default()),
         Err(super::BuildError::Environment(error)) => Err(environment(error)),
         Err(super::BuildError::Mistakes(mistakes)) => {
             let message = mistakes

@@ -175,6 +175,19 @@ pub(crate) fn watch(project: &Project, id: ActionId, env: &BTreeMap<OsString, Os
     Watch { tools, variables }
 }
 
+/// The names of variables that an action or one of its tools may be given.
+pub(crate) fn variables(action: &Action) -> Vec<String> {
+    let mut variables: Vec<String> =
+        action.track_env.iter().chain(&action.pass_env).cloned().collect();
+    if let Some(run) = &action.run {
+        for row in rows(&tool_names(action, run), &seen_tools(run)) {
+            let names = row.pass.iter().chain(row.track).copied().flatten();
+            variables.extend(names.map(|name| (*name).to_owned()));
+        }
+    }
+    variables
+}
+
 fn rows(names: &[String], seen: &[String]) -> Vec<&'static KnownTool> {
     names.iter().chain(seen).filter_map(|name| tools::known(base_name(name))).collect()
 }

@@ -9,6 +9,7 @@ use crate::path::{Base, RelPath};
 use crate::pattern::InputPatterns;
 use crate::project::Project;
 use crate::step::Step;
+use crate::walk::Trail;
 use crate::workspace::Workspace;
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,7 +26,7 @@ pub(crate) fn hidden(project: &Project) -> Hidden {
 const MOST_LINKS: usize = 40;
 
 /// The target directory and the state in it, by every path below the root that leads there: as given, and each link on the way.
-fn directories(workspace: &Workspace, state_dir: &Path) -> Vec<RelPath> {
+pub(crate) fn directories(workspace: &Workspace, state_dir: &Path) -> Vec<RelPath> {
     let mut directories: Vec<RelPath> = Vec::new();
     for directory in [&workspace.target, state_dir] {
         for way in ways_below(workspace, directory) {
@@ -96,9 +97,9 @@ pub(crate) fn find(
     project: &Project,
     planned: &[ActionId],
     hidden: &Hidden,
-) -> Result<Found, BuildError> {
+) -> Result<(Found, Trail), BuildError> {
     let patterns: Vec<_> = planned.iter().map(|id| &project.graph[*id].inputs).collect();
-    let found = inputs::find(&project.workspace.root, &patterns, hidden)?;
+    let (found, trail) = inputs::find_and_tell(&project.workspace.root, &patterns, hidden)?;
     let states = ways_below(&project.workspace, &project.state_dir);
     let is_faulty = |(id, found): &(ActionId, &FoundInputs)| {
         is_idle(project, *id, found)
@@ -110,7 +111,7 @@ pub(crate) fn find(
     if !faulty.is_empty() {
         return Err(BuildError::Mistakes(mistakes(project, &faulty, hidden, &states)?));
     }
-    Ok(planned.iter().copied().zip(found).collect())
+    Ok((planned.iter().copied().zip(found).collect(), trail))
 }
 
 /// Whether a pattern matches nothing, of an action that does not say what is to be done then.

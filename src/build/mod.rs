@@ -2,7 +2,7 @@
 //! Knows no terminal and no arguments; what it works with comes in as [`Edges`], what happens goes out as [`Event`]s.
 //!
 //! In reading order: `plan` (what is wanted and in which order), `files` and `find` (what is read: as declared, and as found), `check` (is it fresh, does a store have it), `unavailable` (and if it cannot run), `restore`,
-//! `run` and `command` (the two ways to bring it up to date), `recheck` (did anything change meanwhile), `owner` (the loop that decides).
+//! `run` and `command` (the two ways to bring it up to date), `recheck` (did anything change meanwhile), `owner` (the loop that decides), `witness` (what was looked at where all was fresh).
 
 pub(crate) mod check;
 pub(crate) mod command;
@@ -15,6 +15,7 @@ mod restore;
 pub(crate) mod run;
 mod states;
 pub(crate) mod unavailable;
+mod witness;
 
 use crate::action::ActionId;
 use crate::cargo::Beside;
@@ -31,6 +32,7 @@ use crate::state::records::Records;
 use crate::state::{self, State, turns};
 use crate::store::Store;
 use crate::tools::Tools;
+use crate::untouched::{self, Question};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -45,6 +47,8 @@ pub struct Options {
     pub force: bool,
     /// Whether a step fails if what it reads or leaves is changed meanwhile; otherwise that is only told, and its result not kept.
     pub strict: bool,
+    /// What is asked, if it is to be remembered that everything was fresh.
+    pub question: Option<Question>,
 }
 
 /// What a build works with, besides the project: its edges to the world.
@@ -171,7 +175,7 @@ pub(crate) fn build_held(
 
     let planned = plan::closure(&project.graph, wanted);
     let hidden = files::hidden(project);
-    let found = files::find(project, &planned, &hidden)?;
+    let (found, trail) = files::find(project, &planned, &hidden)?;
     report(Event::Planned {
         actions: planned.iter().map(|id| project.graph[*id].name.clone()).collect(),
     });
@@ -197,7 +201,13 @@ pub(crate) fn build_held(
         forced: if options.force { wanted } else { &[] },
         beside: Some(Beside { jobserver: edges.jobserver, stop: edges.stop }),
     };
-    let mut summary = owner::run(&ground, edges, &planned, found, options, report)?;
+    let (mut summary, up_to_date) = owner::run(&ground, edges, &planned, found, options, report)?;
+    if let Some(question) = &options.question
+        && let Some(up_to_date) = up_to_date
+        && let Some(witness) = witness::of(&ground, &planned, &up_to_date, trail)
+    {
+        untouched::keep(state, question, witness, edges.env);
+    }
     if let Err(error) = index.save(&state.index()) {
         report(Event::Warning { message: error.to_string() });
     }

@@ -63,7 +63,10 @@ const SNAPSHOT_AGE: Duration = Duration::from_secs(1);
 /// How often the loop looks whether it is asked to stop while nothing comes back.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Brings `planned` up to date.
+/// The state of each action that is up to date, and for how long it once ran.
+pub(crate) type UpToDateActions = BTreeMap<ActionId, (Arc<UpToDate>, Duration)>;
+
+/// Brings `planned` up to date. Where there was nothing else to tell than that all of it is fresh, also tells what state it is in.
 pub(crate) fn run(
     ground: &Ground<'_>,
     edges: &Edges<'_>,
@@ -71,7 +74,7 @@ pub(crate) fn run(
     found: Found,
     options: &Options,
     report: &mut dyn FnMut(Event),
-) -> Result<Summary> {
+) -> Result<(Summary, Option<UpToDateActions>)> {
     let (to_owner, messages) = mpsc::channel();
     let (to_pool, jobs) = mpsc::channel();
     let jobs = Mutex::new(jobs);
@@ -188,6 +191,8 @@ struct Owner<'a, 'r> {
     began_ms: u64,
     history: Vec<Entry>,
     fresh_saved: Duration,
+    /// What is up to date, for as long as there was nothing else to tell.
+    fresh_alone: Option<UpToDateActions>,
     summary: Summary,
 }
 
@@ -226,6 +231,7 @@ impl<'a, 'r> Owner<'a, 'r> {
             began_ms: now_ms(),
             history: Vec::new(),
             fresh_saved: Duration::ZERO,
+            fresh_alone: options.question.is_some().then(BTreeMap::new),
             summary: Summary::default(),
         }
     }
@@ -234,7 +240,7 @@ impl<'a, 'r> Owner<'a, 'r> {
         mut self,
         scope: &'scope Scope<'scope, '_>,
         messages: Receiver<Message>,
-    ) -> Result<Summary>
+    ) -> Result<(Summary, Option<UpToDateActions>)>
     where
         'a: 'scope,
     {
@@ -257,7 +263,7 @@ impl<'a, 'r> Owner<'a, 'r> {
         }
         self.summary.stopped = self.edges.stop.is_asked();
         self.note_history();
-        Ok(self.summary)
+        Ok((self.summary, self.fresh_alone))
     }
 
     /// Whether nothing more is to be started.
@@ -307,6 +313,9 @@ impl<'a, 'r> Owner<'a, 'r> {
             Some(why) => Status::Skipped(Skip::Unavailable(why.clone())),
             None => Status::Fresh,
         };
+        if let Some(fresh_alone) = &mut self.fresh_alone {
+            fresh_alone.insert(id, (Arc::clone(&state), Duration::ZERO));
+        }
         self.up_to_date.insert(id, state);
         self.states.succeed(id);
         self.finish(id, status, told);
@@ -348,6 +357,7 @@ impl<'a, 'r> Owner<'a, 'r> {
         self.states.set(id, State::Running);
         self.in_use.insert(id, slot);
         self.disturbed = true;
+        self.ground.tools.forget_places();
         (self.report)(Event::Started { action: self.ground.project.graph[id].name.clone() });
         let (ground, edges, to_owner) = (self.ground, self.edges, self.ways.to_owner.clone());
         scope.spawn(move || {
@@ -372,9 +382,13 @@ impl<'a, 'r> Owner<'a, 'r> {
                 self.fail(id, failure, Told { printed, ..Told::default() })
             }
             Message::Restored(id, checked, reasons, result, outcome) => {
+                self.ground.tools.forget_places();
                 self.take_restored(id, checked, reasons, result, outcome)
             }
-            Message::Ran(id, checked, outcome) => self.take_ran(id, checked, outcome),
+            Message::Ran(id, checked, outcome) => {
+                self.ground.tools.forget_places();
+                self.take_ran(id, checked, outcome)
+            }
             Message::Panicked => {}
             Message::Slot(slot) => {
                 if self.is_halted() {
@@ -414,6 +428,7 @@ impl<'a, 'r> Owner<'a, 'r> {
             Some(result) => {
                 self.states.set(id, State::Restoring);
                 self.disturbed = true;
+                self.ground.tools.forget_places();
                 let _ =
                     self.ways.to_pool.send(Job::Restore(id, checked, reasons, result, checked_in));
             }
@@ -551,7 +566,11 @@ impl<'a, 'r> Owner<'a, 'r> {
         status: Status,
         told: Told,
     ) {
-        self.up_to_date.insert(id, check::up_to_date(self.ground, id, outputs, checked));
+        let state = check::up_to_date(self.ground, id, outputs, checked);
+        if let Some(fresh_alone) = &mut self.fresh_alone {
+            fresh_alone.insert(id, (Arc::clone(&state), told.saved));
+        }
+        self.up_to_date.insert(id, state);
         if matches!(status, Status::Restored { .. }) {
             self.states.release(&checked.fingerprint.key);
         }
@@ -570,6 +589,9 @@ impl<'a, 'r> Owner<'a, 'r> {
 
     /// Counts and tells how an action came out.
     fn finish(&mut self, id: ActionId, status: Status, told: Told) {
+        if !matches!(status, Status::Fresh) {
+            self.fresh_alone = None;
+        }
         let action = &self.ground.project.graph[id];
         self.count(&status, told.saved);
         self.note(&action.name.to_string(), &status, &told);
@@ -638,6 +660,7 @@ impl<'a, 'r> Owner<'a, 'r> {
     fn warn(&mut self, messages: Vec<String>) {
         for message in messages {
             if self.warned.insert(message.clone()) {
+                self.fresh_alone = None;
                 (self.report)(Event::Warning { message });
             }
         }

@@ -174,7 +174,7 @@ fn check_package(
 }
 
 /// The directory that a package pattern begins with, without placeholders and `...`.
-fn literal_directory(text: &str) -> &str {
+pub(crate) fn literal_directory(text: &str) -> &str {
     match text.find("...").into_iter().chain(text.find("{matrix.")).min() {
         Some(wildcard) => &text[..text[..wildcard].rfind('/').map_or(0, |slash| slash + 1)],
         None => text,

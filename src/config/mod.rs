@@ -5,7 +5,7 @@
 
 mod artifact;
 mod cells;
-mod discover;
+pub(crate) mod discover;
 mod document;
 #[cfg(test)]
 pub(crate) mod drawing;

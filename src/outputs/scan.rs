@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The kind under which a name that is not UTF-8 is shown: no path of ours can say it.
 pub(super) const NOT_UTF8: Kind = Kind::Special("file whose name is not UTF-8");
@@ -21,6 +21,8 @@ pub(super) struct Scan {
     pub(super) entries: Vec<Entry>,
     /// Every directory that is owned, empty or not, sorted by path: what lies below one comes later.
     pub(super) directories: Vec<OutputPath>,
+    /// Every directory that was listed, owned or not.
+    pub(super) listed: Vec<OutputPath>,
 }
 
 /// Something that is owned.
@@ -100,6 +102,27 @@ fn is_open(path: &OutputPath, roots: &Roots) -> Result<bool> {
     Ok(true)
 }
 
+/// What a scan looks at: paths at which the stat counts, and directories on the way of which only that they are directories does.
+pub(super) fn looked_at(
+    patterns: &[OutputPattern],
+    roots: &Roots,
+) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let scan = scan(patterns, roots)?;
+    let (mut paths, mut ways) = (Vec::new(), Vec::new());
+    for literal in outermost(patterns) {
+        paths.push(roots.path(literal));
+        for (base, dir) in
+            above(literal).filter(|(base, dir)| *base == Base::Out || !dir.is_empty())
+        {
+            let path = RelPath::new(dir).unwrap_or_else(RelPath::root);
+            ways.push(roots.path(&OutputPath { base, path }));
+        }
+    }
+    paths.extend(scan.listed.iter().map(|path| roots.path(path)));
+    paths.extend(scan.entries.iter().map(|entry| roots.path(&entry.present.path)));
+    Ok((paths, ways))
+}
+
 /// The error for a link on the way to an output.
 pub(super) fn behind_a_link(path: &Path) -> Error {
     Error::new(format!("`{}` is a symbolic link, and outputs lie below it", path.display().to_string().escape_debug()))
@@ -146,6 +169,7 @@ impl Scan {
             }
             let before = found.len();
             list(&next, roots, &mut found)?;
+            self.listed.push(next.path.clone());
             if next.owned {
                 self.directories.push(next.path.clone());
             }

@@ -10,7 +10,7 @@
 //! | `fingerprints/NAME` | the text that an action was last brought up to date from | when it runs or is restored |
 //! | `found/NAME` | what was found that an action reads, beside what it declares | when it is another |
 //! | `index-v1` | the stat index | anew, by rename, when it changed |
-//! | `workspace-v1` | what Cargo said of the workspace | anew, by rename, when Cargo was asked |
+//! | `workspace-v2` | what Cargo said of the workspace | anew, by rename, when Cargo was asked |
 //! | `tools-v1` | what tools said of their version | anew, by rename, when one was asked |
 //! | `logs/NAME.log` | what an action last printed | while it runs |
 //! | `history-v1` | one line for each action that was not fresh | behind the others, at the end of a build |
@@ -19,6 +19,7 @@
 //! | `displaced/` | files that stood among the outputs and that no run of ours had made | when they are in the way |
 //! | `reproduce/` | what an action has left, while it runs once more | by `reproduce` and `build --verify` |
 //! | `turns/KEY` | builds that would run the same command, of which one does | while it runs |
+//! | `untouched/QUESTION` | what a build looked at in which all was fresh | anew, by rename, by a build in which all is fresh and that is not proved |
 //! | `tmp/` | staging | emptied at the start of a build |
 
 pub mod history;
@@ -93,6 +94,11 @@ impl State {
     /// What tools said of their version.
     pub(crate) fn tools(&self) -> PathBuf {
         self.dir.join(format!("tools-v{}", format::TOOLS))
+    }
+
+    /// Proofs that nothing was touched.
+    pub(crate) fn untouched(&self) -> PathBuf {
+        self.dir.join("untouched")
     }
 
     /// Where builds take turns.

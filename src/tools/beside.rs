@@ -17,7 +17,9 @@ use std::time::SystemTime;
 pub(super) struct Key {
     /// Of all of it.
     pub(super) hash: Hash,
-    /// The files among it.
+    /// Files and directories among it, whether they are there or not.
+    pub(super) paths: BTreeSet<PathBuf>,
+    /// Of those that are there.
     stats: Vec<Stat>,
 }
 
@@ -57,9 +59,9 @@ pub(super) fn key(
         canon::quote(&mut text, value.unwrap_or("\0"));
     }
     let mut stats = Vec::new();
-    for path in paths {
+    for path in &paths {
         canon::quote(&mut text, path.to_str()?);
-        match Stat::of_pointee(&path).ok()? {
+        match Stat::of_pointee(path).ok()? {
             None => text.push_str(" absent"),
             Some(stat) => {
                 let Stat { device, inode, size, mtime_ns, ctime_ns, mode, .. } = stat;
@@ -68,7 +70,7 @@ pub(super) fn key(
             }
         }
     }
-    Some(Key { hash: Hash::of(text.as_bytes()), stats })
+    Some(Key { hash: Hash::of(text.as_bytes()), paths, stats })
 }
 
 fn is_script(path: &Path) -> bool {

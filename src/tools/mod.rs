@@ -2,6 +2,7 @@
 
 mod beside;
 mod memory;
+mod places;
 #[rustfmt::skip] // in rows, what belongs together stands together
 mod rows;
 mod shell;
@@ -13,7 +14,9 @@ use crate::execute::child::{Answer, ask};
 use crate::index::Index;
 use crate::stat::Stat;
 use memory::Memory;
-use std::collections::BTreeMap;
+use places::Places;
+pub(crate) use places::{Lookup, is_still_there};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -95,6 +98,17 @@ pub fn in_shell_line(line: &str) -> Vec<&'static str> {
 pub struct Tools {
     versions: Mutex<BTreeMap<Question, Arc<OnceLock<String>>>>,
     memory: Mutex<Memory>,
+    places: Places,
+    consulted: Mutex<Consulted>,
+}
+
+/// What the versions depend on that tools were believed to have.
+#[derive(Debug, Default)]
+struct Consulted {
+    /// Files and directories, whether they are there or not.
+    paths: BTreeSet<PathBuf>,
+    /// Whether a tool was asked of which this is not known.
+    is_more: bool,
 }
 
 /// Everything that the answer of a tool depends on.
@@ -126,7 +140,7 @@ impl Tools {
         env: &BTreeMap<OsString, OsString>,
         index: &Index,
     ) -> Result<Identity> {
-        let path = find(name, dir, env)?;
+        let path = self.places.find(name, dir, env)?;
         let stat =
             Stat::of_pointee(&path).map_err(|error| Error::io("cannot look at", &path, error))?;
         let stat =
@@ -135,6 +149,20 @@ impl Tools {
         let row = known(base_name(&path)).filter(|row| !row.version.is_empty());
         let version = row.map(|row| self.version(row, &path, digest, dir, env));
         Ok(Identity { name: name.to_owned(), path, digest, version })
+    }
+
+    /// Something is run, which may put programs anywhere.
+    pub(crate) fn forget_places(&self) {
+        self.places.forget();
+    }
+
+    /// Every lookup, and every path that an identity depends on besides. `None` where that is not all: something was run, or a tool has to be asked in each build.
+    pub(crate) fn looked_at(&self) -> Option<(Vec<Lookup>, BTreeSet<PathBuf>)> {
+        let lookups = self.places.lookups()?;
+        let consulted = self.consulted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut paths = consulted.paths.clone();
+        paths.extend(lookups.iter().filter_map(|lookup| lookup.found.clone()));
+        (!consulted.is_more).then_some((lookups, paths))
     }
 
     fn version(
@@ -167,6 +195,12 @@ impl Tools {
         let memory = || self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let before = SystemTime::now();
         let key = beside::key(row, question, env);
+        let mut consulted = self.consulted.lock().unwrap_or_else(PoisonError::into_inner);
+        match &key {
+            Some(key) => consulted.paths.extend(key.paths.iter().cloned()),
+            None => consulted.is_more = true,
+        }
+        drop(consulted);
         if let Some(answer) = key.as_ref().and_then(|key| memory().get(&key.hash)) {
             return answer;
         }

@@ -8,7 +8,7 @@
 //!
 //! # The file
 //!
-//! `<target>/granular/workspace-v1`, lines of [`crate::canon`] behind the header `granular-workspace 1`, the last one `hash` with the hash of
+//! `<target>/granular/workspace-v2`, lines of [`crate::canon`] behind the header `granular-workspace 2`, the last one `hash` with the hash of
 //! all before it. A file that cannot be read is no memory.
 
 use super::ask::Question;
@@ -49,7 +49,8 @@ pub(super) fn recall(question: &Question) -> Option<Workspace> {
             && workspace.target == target
             && is_known(&nearest)
             && knows_the_way
-            && surroundings == self::surroundings(question, &workspace)?;
+            && surroundings
+                == self::surroundings(question, &workspace, surroundings.members.clone())?;
         holds.then_some(workspace)
     })
 }
@@ -57,7 +58,10 @@ pub(super) fn recall(question: &Question) -> Option<Workspace> {
 /// Writes down what Cargo said when it was asked at `asked`, unless something it depends on is too young to be trusted. Trouble with
 /// writing costs the next build the time to ask again.
 pub(super) fn remember(question: &Question, workspace: &Workspace, asked: SystemTime) {
-    let Some(surroundings) = surroundings(question, workspace) else { return };
+    let members = wild_members(workspace);
+    let Some(surroundings) = members.and_then(|it| surroundings(question, workspace, it)) else {
+        return;
+    };
     if !surroundings.seen.iter().all(|(_, stat)| stat.is_none_or(|stat| is_settled(&stat, asked))) {
         return;
     }
@@ -75,12 +79,18 @@ pub(super) fn remember(question: &Question, workspace: &Workspace, asked: System
 struct Surroundings {
     /// The variables that are set, and the target directory that stands in for Cargo's.
     given: Vec<(String, String)>,
+    /// The wildcards in `workspace.members`. What is remembered of them holds as long as the root manifest does.
+    members: Vec<String>,
     /// Paths with their stat, or `None` where nothing may stand.
     seen: Vec<(PathBuf, Option<Stat>)>,
 }
 
 /// As they are now. `None` where they cannot be told, and so cannot be trusted.
-fn surroundings(question: &Question, workspace: &Workspace) -> Option<Surroundings> {
+fn surroundings(
+    question: &Question,
+    workspace: &Workspace,
+    members: Vec<String>,
+) -> Option<Surroundings> {
     let mut given = Vec::new();
     for name in VARIABLES {
         if let Some(value) = question.env.get(OsStr::new(name)) {
@@ -92,12 +102,12 @@ fn surroundings(question: &Question, workspace: &Workspace) -> Option<Surroundin
     }
     let mut paths: BTreeSet<PathBuf> = manifests(workspace);
     paths.extend(configurations(question).into_iter().filter(|path| path.exists()));
-    paths.extend(searched(workspace)?);
+    paths.extend(searched(workspace, &members)?);
     let stat = |path: PathBuf| {
         let stat = Stat::of_pointee(&path).ok()?;
         Some((path, stat))
     };
-    Some(Surroundings { given, seen: paths.into_iter().map(stat).collect::<Option<_>>()? })
+    Some(Surroundings { given, members, seen: paths.into_iter().map(stat).collect::<Option<_>>()? })
 }
 
 fn manifests(workspace: &Workspace) -> BTreeSet<PathBuf> {
@@ -114,31 +124,33 @@ fn configurations(question: &Question) -> Vec<PathBuf> {
     dirs.flat_map(|dir| [dir.join("config.toml"), dir.join("config")]).collect()
 }
 
-/// Where new members can turn up: the directories that a wildcard in `workspace.members` searches, and the manifests that are not there
-/// in what it finds. `None` where that cannot be told.
-fn searched(workspace: &Workspace) -> Option<BTreeSet<PathBuf>> {
+/// The wildcards in `workspace.members`. `None` where they cannot be told.
+fn wild_members(workspace: &Workspace) -> Option<Vec<String>> {
     let text = fs::read_to_string(workspace.root.join("Cargo.toml")).ok()?;
-    let mut found = BTreeSet::new();
-    // Most root manifests name their members, and then there is nothing to search.
-    if !text.contains(['*', '?', '[']) {
-        return Some(found);
-    }
     let document = toml_edit::Document::parse(text.as_str()).ok()?;
     let members = document.get("workspace").and_then(|table| table.get("members"));
     let members = members.and_then(|members| members.as_array());
-    for pattern in members.into_iter().flatten().filter_map(|member| member.as_str()) {
+    let members = members.into_iter().flatten().filter_map(|member| member.as_str());
+    Some(members.filter(|member| is_wild(member)).map(str::to_owned).collect())
+}
+
+fn is_wild(part: &str) -> bool {
+    part.contains(['*', '?', '['])
+}
+
+/// Where new members can turn up: the directories that a wildcard in `workspace.members` searches, and the manifests that are not there
+/// in what it finds. `None` where that cannot be told.
+fn searched(workspace: &Workspace, members: &[String]) -> Option<BTreeSet<PathBuf>> {
+    let mut found = BTreeSet::new();
+    for pattern in members {
         search(&workspace.root, pattern, &mut found)?;
     }
     Some(found)
 }
 
 fn search(root: &Path, pattern: &str, found: &mut BTreeSet<PathBuf>) -> Option<()> {
-    let is_wild = |part: &str| part.contains(['*', '?', '[']);
     if pattern.contains("**") {
         return None;
-    }
-    if !is_wild(pattern) {
-        return Some(());
     }
     let mut dirs = vec![root.to_path_buf()];
     for part in pattern.split('/').filter(|part| !part.is_empty() && *part != ".") {
@@ -220,6 +232,9 @@ fn write(workspace: &Workspace, surroundings: &Surroundings) -> Option<String> {
         canon::quote(&mut text, value);
         text.push('\n');
     }
+    for member in &surroundings.members {
+        line(&mut text, "members", member);
+    }
     for (path, stat) in &surroundings.seen {
         match stat {
             None => line(&mut text, "absent", path.to_str()?),
@@ -254,6 +269,7 @@ fn parse(text: &str) -> Option<(Workspace, Surroundings)> {
             "root" => workspace.root = fields.text()?.into(),
             "target" => workspace.target = fields.text()?.into(),
             "given" => surroundings.given.push((fields.text()?, fields.text()?)),
+            "members" => surroundings.members.push(fields.text()?),
             "absent" => surroundings.seen.push((fields.text()?.into(), None)),
             tag @ ("default" | "member") => {
                 let name = fields.text()?;

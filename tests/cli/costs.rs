@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// The calls of these names that succeeded in a plain build, which has to succeed itself; a line each, those of its children too.
-fn calls(p: &Project, names: &str) -> Vec<String> {
+pub(crate) fn calls(p: &Project, names: &str) -> Vec<String> {
     let trace = p.root().with_file_name("trace");
     let file = trace.to_string_lossy().into_owned();
     let strace = ["strace", "-f", "-qq", "-o", &file, "-e", &format!("trace={names}")];
@@ -16,7 +16,7 @@ fn calls(p: &Project, names: &str) -> Vec<String> {
 }
 
 /// Past the guard against edits in the same tick.
-fn settle() {
+pub(crate) fn settle() {
     std::thread::sleep(Duration::from_millis(60));
 }
 

@@ -34,4 +34,5 @@ mod sandbox;
 mod soundness;
 mod store;
 mod unavailable;
+mod untouched;
 mod workspace_memory;

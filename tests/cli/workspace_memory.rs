@@ -155,9 +155,9 @@ fn another_workspace_on_the_way_is_not_taken_for_this_one() {
 fn a_damaged_memory_is_none() {
     let asked = asked();
     asked.is_asked_once("", &[]);
-    let path = asked.p.path("target/granular/workspace-v1");
+    let path = asked.p.path("target/granular/workspace-v2");
     let good = fs::read_to_string(&path).unwrap();
-    for bad in ["", "granular-workspace 1\n", &good[..good.len() / 2], &good.replace("one", "two")]
+    for bad in ["", "granular-workspace 2\n", &good[..good.len() / 2], &good.replace("one", "two")]
     {
         fs::write(&path, bad).unwrap();
         assert_eq!(asked.count(|| drop(asked.list("", &[]))), 1, "{bad}");

@@ -1,7 +1,9 @@
 //! `build` and `test`: bring steps up to date.
 
 use super::{dry_run, select};
+use crate::ask_cargo::{self, Found};
 use crate::cache::{self, Cache};
+use crate::choose;
 use crate::cli::BringUp;
 use crate::exit::Exit;
 use crate::report::{Reporter as _, Reporters};
@@ -16,13 +18,28 @@ use granular::execute::interrupt;
 use granular::execute::slots::Jobserver;
 use granular::reproduce;
 use granular::store::Store;
+use granular::untouched::{self, Question};
+use std::time::SystemTime;
 
 /// Brings up to date what was asked for; `tests` for `test`.
 pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exit> {
+    let began = SystemTime::now();
     let jobs = session.jobs(asked.jobs)?;
+    let found = ask_cargo::ask(session)?;
+    let stop = Stop::default();
+    let question = question(session, &found, asked, tests, began)?;
+    if let Some(question) = question.as_ref().filter(|_| found.known.is_remembered()) {
+        let workspace = &found.known.workspace;
+        let mut reporters = Reporters::new(session, asked.format.message_format, &stop);
+        let mut report = |event| reporters.event(&event);
+        if let Some(summary) = untouched::tell(workspace, question, &session.env, &mut report) {
+            reporters.summary(&summary);
+            return Ok(Exit::of(&summary));
+        }
+    }
     let jobserver = Jobserver::new(jobs, &session.env)?;
     let executor = ChildExecutor::new(Some(jobserver.clone()));
-    let opened = session.open()?;
+    let opened = session.open_found(found)?;
     let wanted = select(session, &opened, &asked.packages, &asked.steps, tests)?;
     if wanted.is_empty() {
         session.shell.warn(&nothing_to_do(&opened, tests));
@@ -43,12 +60,12 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
             &assess::Edges { store, env: &session.env },
         );
     }
-    let stop = Stop::default();
     let edges =
         Edges { store, executor: &executor, jobserver: &jobserver, env: &session.env, stop: &stop };
     listen(&stop)?;
-    let options =
-        Options { keep_going: asked.keep_going, force: asked.force, strict: asked.strict };
+    let (keep_going, force, strict) = (asked.keep_going, asked.force, asked.strict);
+    let question = question.filter(|_| cache.as_ref().is_none_or(|cache| !cache.is_exposed));
+    let options = Options { keep_going, force, strict, question };
     let mut reporters = Reporters::new(session, asked.format.message_format, &stop);
     let bring = if asked.verify { reproduce::build_and_verify } else { build::build };
     let summary =
@@ -66,6 +83,31 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
         tidy(session, cache);
     }
     Ok(Exit::of(&summary))
+}
+
+/// What is asked, where it can be answered by looking whether anything was touched; `None` where something is to be done in any case, or more is to be told.
+fn question(
+    session: &Session,
+    found: &Found,
+    asked: &BringUp,
+    tests: bool,
+    began: SystemTime,
+) -> Result<Option<Question>> {
+    let workspace = &found.known.workspace;
+    let chosen =
+        choose::choose(workspace, found.current.as_deref(), &super::asked(&asked.packages))?;
+    if asked.force || asked.verify || asked.dry_run || !chosen.warnings.is_empty() {
+        return Ok(None);
+    }
+    let kind = if tests { "test" } else { "build" };
+    let own = if chosen.workspace_steps { "workspace" } else { "" };
+    let target = workspace.target.to_string_lossy();
+    let root = workspace.root.to_string_lossy();
+    let mut words = vec![kind, own, &*root, &*target, "steps"];
+    words.extend(asked.steps.iter().map(String::as_str));
+    words.push("packages");
+    words.extend(chosen.packages.iter().map(String::as_str));
+    Ok(Some(Question::new(&words, &session.env, began)))
 }
 
 /// From now on signals ask `stop`.

@@ -77,6 +77,7 @@ mod tests {
             store: LocalStore::open(Path::new("/c")),
             dir: "/home/me/.cache/granular".into(),
             max_size: granular::store::place::USUAL_SIZE,
+            is_exposed: false,
         };
         let report = GcReport {
             results_removed: 1,

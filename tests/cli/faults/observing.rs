@@ -46,7 +46,7 @@ fn a65_verifying_reports_the_impure_step_alone_with_the_file_and_leaves_everythi
     let everything = || {
         // The history tells of each run, the stat index of each file that was written, and a memory of what Cargo said: none is anybody's work.
         let state = tree(&p.path("target/granular"), |path| {
-            ["history-v1", "index-v1", "records-v1", "workspace-v1"]
+            ["history-v1", "index-v1", "records-v1", "workspace-v2"]
                 .iter()
                 .any(|name| path.starts_with(name))
         });

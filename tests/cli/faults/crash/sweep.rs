@@ -282,8 +282,8 @@ impl Sweep<'_> {
             "records-v1.new",
             "index-v1.new",
             "history-v1.new",
-            "workspace-v1",
-            "workspace-v1.new",
+            "workspace-v2",
+            "workspace-v2.new",
             "turns",
         ];
         let strange: Vec<_> = state

@@ -1,0 +1,135 @@
+//! What a build in which all was fresh has looked at, as paths: see [`crate::untouched`]. Looks at little itself, and judges nothing.
+
+use super::Ground;
+use super::check::UpToDate;
+use super::command;
+use super::find;
+use super::owner::UpToDateActions;
+use crate::action::{ActionId, GoPackages};
+use crate::config::discover::literal_directory;
+use crate::inputs::Found;
+use crate::outputs;
+use crate::path::RelPath;
+use crate::untouched::{Fresh, What, Witness};
+use crate::walk::Trail;
+use std::path::Path;
+
+/// What was looked at for `planned`, all of which are fresh; `None` where that cannot be told, or would not tell enough.
+pub(crate) fn of(
+    ground: &Ground<'_>,
+    planned: &[ActionId],
+    up_to_date: &UpToDateActions,
+    trail: Trail,
+) -> Option<Witness> {
+    let is_all = planned.iter().all(|id| up_to_date.contains_key(id));
+    let asks_cargo = planned.iter().any(|id| !ground.project.graph[*id].cargo.is_empty());
+    if planned.is_empty() || !is_all || asks_cargo || trail.led_away {
+        return None;
+    }
+    let (lookups, beside) = ground.tools.looked_at()?;
+    let mut witness =
+        Witness { lookups, hidden: ground.hidden.directories.clone(), ..Witness::default() };
+    beside.iter().for_each(|path| see(&mut witness, path, What::Pointee));
+    declarations(ground, &mut witness);
+    walked(ground, trail, &mut witness);
+    for id in planned {
+        let (state, saved) = up_to_date.get(id)?;
+        let action = &ground.project.graph[*id];
+        witness.variables.extend(command::variables(action));
+        read(ground, *id, state, &mut witness)?;
+        let (paths, ways) = outputs::looked_at(&action.outputs, &ground.project.roots(*id)).ok()?;
+        paths.iter().for_each(|path| see(&mut witness, path, What::Entry));
+        ways.iter().for_each(|path| see(&mut witness, path, What::OwnDirectory));
+        witness.actions.push(Fresh {
+            action: action.name.clone(),
+            key: state.key,
+            saved: *saved,
+            is_check: action.run.is_some() && action.outputs.is_empty(),
+        });
+    }
+    Some(witness)
+}
+
+fn see(witness: &mut Witness, path: &Path, what: What) {
+    witness.paths.insert((path.to_owned(), what));
+}
+
+/// Manifests, the records, and the directories that the tables name: that one is not there is a mistake.
+fn declarations(ground: &Ground<'_>, witness: &mut Witness) {
+    let workspace = &ground.project.workspace;
+    see(witness, &workspace.root.join("Cargo.toml"), What::Pointee);
+    for package in &workspace.packages {
+        see(witness, &package.manifest, What::Pointee);
+    }
+    see(witness, &ground.state.records(), What::Entry);
+    for action in ground.project.graph.actions() {
+        let packages =
+            action.discover.iter().flat_map(|packages| directories(&action.dir, packages));
+        for dir in packages.chain([action.dir.clone()]) {
+            let dir = dir.under(&workspace.root);
+            // One that is not there yet may be made by a step.
+            if dir.is_dir() {
+                see(witness, &dir, What::Directory);
+            }
+        }
+    }
+}
+
+fn directories(dir: &RelPath, packages: &GoPackages) -> impl Iterator<Item = RelPath> {
+    packages.patterns.iter().filter_map(move |pattern| dir.resolve(literal_directory(pattern)))
+}
+
+/// Where the walk for declared inputs has been.
+fn walked(ground: &Ground<'_>, trail: Trail, witness: &mut Witness) {
+    let root = &ground.project.workspace.root;
+    let join = |path: &String| if path.is_empty() { root.clone() } else { root.join(path) };
+    trail.directories.iter().for_each(|path| see(witness, &join(path), What::Pointee));
+    trail.names.iter().for_each(|path| see(witness, &join(path), What::Entry));
+    for path in &trail.links {
+        see(witness, &join(path), What::Entry);
+        see(witness, &join(path), What::Pointee);
+    }
+}
+
+/// What an action reads, and what decides on that.
+fn read(ground: &Ground<'_>, id: ActionId, state: &UpToDate, witness: &mut Witness) -> Option<()> {
+    let root = &ground.project.workspace.root;
+    for Found { path, link, .. } in &state.found.files {
+        let path = path.under(root);
+        if link.is_some() {
+            see(witness, &path, What::Pointee);
+        }
+        see(witness, &path, What::Entry);
+    }
+    let action = &ground.project.graph[id];
+    if !find::finds(action) {
+        return Some(());
+    }
+    see(witness, &ground.state.found(&action.name), What::Entry);
+    let mut both = |path: &Path| {
+        see(witness, path, What::Entry);
+        see(witness, path, What::Pointee);
+    };
+    if let Some(set) = &state.discovered.set {
+        set.files.iter().for_each(|path| both(&path.under(root)));
+        set.outside.iter().for_each(|path| both(Path::new(path)));
+    }
+    let Some(go) = &state.discovered.go else { return Some(()) };
+    let answer = &go.answer;
+    if !answer.trees.is_empty() {
+        return None;
+    }
+    let listed = answer.sources.iter().chain(&answer.data).chain(&answer.consulted);
+    listed.for_each(|path| both(&path.under(root)));
+    answer.elsewhere.iter().for_each(|path| both(Path::new(path)));
+    let sight = find::sight(ground, true);
+    for path in &answer.directories {
+        let entries = sight.entries(path).ok()?;
+        // What a link leads to is part of a listing, and no part of the stat of the directory.
+        if entries.iter().flat_map(|entries| entries.iter()).any(|entry| entry.is_link) {
+            return None;
+        }
+        see(witness, &path.under(root), What::Pointee);
+    }
+    Some(())
+}

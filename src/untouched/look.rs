@@ -1,0 +1,183 @@
+//! Looks at paths, all of them at once in several threads, and holds what it sees against what was seen before. Knows no build.
+
+use crate::index::is_settled;
+use crate::stat::{Kind, Stat};
+use std::collections::BTreeSet;
+use std::io;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::SystemTime;
+
+/// What of a path counts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum What {
+    /// Its stat, links not followed; or that nothing is there.
+    Entry,
+    /// The stat of what it leads to; or that it leads to nothing.
+    Pointee,
+    /// That it leads to a directory.
+    Directory,
+    /// That it is a directory, and no link to one.
+    OwnDirectory,
+}
+
+/// A path as it was seen.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Sight {
+    pub(crate) path: PathBuf,
+    pub(crate) what: What,
+    pub(crate) stat: Option<Stat>,
+}
+
+impl What {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Entry, Self::Pointee, Self::Directory, Self::OwnDirectory];
+
+    fn follows(self) -> bool {
+        matches!(self, Self::Pointee | Self::Directory)
+    }
+
+    /// Whether its stat counts, and not only its kind.
+    pub(super) fn is_exact(self) -> bool {
+        matches!(self, Self::Entry | Self::Pointee)
+    }
+
+    /// Whether a path that has the stat `now` is as it was when it had `then`.
+    pub(super) fn is_same(self, then: Option<&Stat>, now: Option<&Stat>) -> bool {
+        match self.is_exact() {
+            true => then == now,
+            false => now.is_some_and(|now| now.kind == Kind::Directory),
+        }
+    }
+}
+
+/// Children of one directory, to be looked at together.
+pub(crate) struct Group<'p> {
+    pub(crate) directory: &'p str,
+    /// How many.
+    pub(crate) count: usize,
+    /// They, in the form of the file.
+    pub(crate) children: &'p [u8],
+}
+
+/// From how many children on a directory is opened to look at them: to open and close it costs as much as a few whole paths do.
+const WORTH_OPENING: usize = 4;
+
+/// How many paths are worth a second thread: about as long as it takes to start.
+const WORTH_A_THREAD: usize = 300;
+
+/// More threads than this wait for the file system only.
+const MOST_THREADS: usize = 8;
+
+/// Looks at all `paths`. `None` where one cannot be looked at, or is no directory where one is meant.
+pub(crate) fn look(paths: BTreeSet<(PathBuf, What)>) -> Option<Vec<Sight>> {
+    let paths: Vec<(PathBuf, What)> = paths.into_iter().collect();
+    let threads = threads(paths.len());
+    let chunks = paths.chunks(paths.len().div_ceil(threads).max(1));
+    let see = |chunk: &[(PathBuf, What)]| -> Option<Vec<Sight>> {
+        chunk.iter().map(|(path, what)| sight(path, *what)).collect()
+    };
+    let seen: Vec<Option<Vec<Sight>>> = thread::scope(|scope| {
+        let started: Vec<_> = chunks.map(|chunk| scope.spawn(move || see(chunk))).collect();
+        let seen = started.into_iter().map(|it| it.join().unwrap_or_else(|it| resume_unwind(it)));
+        seen.collect()
+    });
+    Some(seen.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+fn sight(path: &Path, what: What) -> Option<Sight> {
+    let stat = stat(path, what.follows()).ok()?;
+    let is_meant = what.is_exact() || what.is_same(None, stat.as_ref());
+    is_meant.then(|| Sight { path: path.to_owned(), what, stat: stat.filter(|_| what.is_exact()) })
+}
+
+fn stat(path: &Path, follow: bool) -> io::Result<Option<Stat>> {
+    if follow { Stat::of_pointee(path) } else { Stat::of(path) }
+}
+
+/// Whether nothing has been at `path`, where nothing is, since clearly before `time`: what once was there would have changed its directory when it went.
+pub(super) fn is_long_gone(path: &Path, time: SystemTime) -> bool {
+    let above = path.ancestors().skip(1).find_map(|above| Stat::of_pointee(above).ok().flatten());
+    above.is_some_and(|stat| is_settled(&stat, time))
+}
+
+/// Whether every child of `groups` is as it was.
+pub(super) fn are_as_they_were(groups: &[Group<'_>]) -> bool {
+    let (next, differ) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let work = || {
+        while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if differ.load(Ordering::Relaxed) {
+                return;
+            }
+            if !is_as_it_was(group) {
+                differ.store(true, Ordering::Relaxed);
+            }
+        }
+    };
+    let children = groups.iter().map(|group| group.count).sum();
+    thread::scope(|scope| {
+        for _ in 1..threads(children).min(groups.len().max(1)) {
+            // A thread that cannot be started is one that does not help.
+            let _ = thread::Builder::new().spawn_scoped(scope, work);
+        }
+        work();
+    });
+    !differ.into_inner()
+}
+
+fn threads(paths: usize) -> usize {
+    match paths > WORTH_A_THREAD {
+        true => thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS),
+        false => 1,
+    }
+}
+
+fn is_as_it_was(group: &Group<'_>) -> bool {
+    let Ok(folder) = Folder::open(group.directory, group.count >= WORTH_OPENING) else {
+        return false;
+    };
+    let mut children = super::file::Children::new(group);
+    children.by_ref().all(|child| {
+        let now = folder.stat(child.name, child.what.follows());
+        now.is_ok_and(|now| child.what.is_same(child.stat.as_ref(), now.as_ref()))
+    }) && children.is_whole()
+}
+
+/// A directory whose children are looked at.
+struct Folder<'p> {
+    path: &'p Path,
+    #[cfg(unix)]
+    handle: Option<std::os::fd::OwnedFd>,
+}
+
+impl<'p> Folder<'p> {
+    #[cfg(unix)]
+    fn open(path: &'p str, keep_open: bool) -> io::Result<Self> {
+        use rustix::fs::{CWD, Mode, OFlags, openat};
+        #[cfg(target_os = "linux")]
+        const FLAGS: OFlags = OFlags::PATH;
+        #[cfg(not(target_os = "linux"))]
+        const FLAGS: OFlags = OFlags::RDONLY;
+        let open = || openat(CWD, path, FLAGS | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let handle = match keep_open.then(open).transpose() {
+            Err(error) if crate::stat::is_absence(&error.into()) => None,
+            handle => handle?,
+        };
+        Ok(Self { path: Path::new(path), handle })
+    }
+
+    #[cfg(not(unix))]
+    fn open(path: &'p str, _keep_open: bool) -> io::Result<Self> {
+        Ok(Self { path: Path::new(path) })
+    }
+
+    fn stat(&self, name: &str, follow: bool) -> io::Result<Option<Stat>> {
+        #[cfg(unix)]
+        if let Some(handle) = &self.handle {
+            return Stat::at(handle, name, follow);
+        }
+        stat(&self.path.join(name), follow)
+    }
+}
