@@ -79,7 +79,7 @@ impl Index {
     pub fn digest(&self, path: &Path, stat: &Stat) -> Result<Digest> {
         match self.lookup(stat) {
             Some(digest) => Ok(digest),
-            None => self.read(path).map_err(|error| Error::io("cannot read", path, error)),
+            None => self.read(path, stat).map_err(|error| Error::io("cannot read", path, error)),
         }
     }
 
@@ -90,7 +90,7 @@ impl Index {
     }
 
     /// As [`Index::remember`], where the clock was read at `before`: before the first byte of the file was. `stat` was taken
-    /// after that as well, and was the same again behind the last byte.
+    /// before that byte as well, and was the same again behind the last one.
     pub fn remember_read(&self, stat: &Stat, digest: Digest, before: SystemTime) {
         if !is_settled(stat, before) || self.lookup(stat) == Some(digest) {
             return;
@@ -120,17 +120,19 @@ impl Index {
         self.added.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self, path: &Path) -> io::Result<Digest> {
+    /// Reads the file, in the good case with as few calls as can be: it is opened, read, looked at, and closed.
+    fn read(&self, path: &Path, stat: &Stat) -> io::Result<Digest> {
+        let mut stat = *stat;
         let mut readings = 1;
         loop {
             let before = SystemTime::now();
             let mut file = own_file::open(path)?;
-            let stat = Stat::of_open(&file)?;
-            if stat.kind != Kind::File {
+            let digest = digest_of(&mut file, stat.size)?;
+            let behind = Stat::of_open(&file)?;
+            if behind.kind != Kind::File {
                 return Err(io::Error::other("it is no file any more"));
             }
-            let digest = digest_of(&mut file)?;
-            if stat == Stat::of_open(&file)? && digest.size == stat.size {
+            if stat == behind && digest.size == stat.size {
                 self.remember_read(&stat, digest, before);
                 return Ok(digest);
             }
@@ -138,6 +140,7 @@ impl Index {
                 return Ok(digest);
             }
             readings += 1;
+            stat = behind;
         }
     }
 }
@@ -151,23 +154,28 @@ pub(crate) fn is_settled(stat: &Stat, time: SystemTime) -> bool {
     now - stat.mtime_ns.max(stat.ctime_ns) > step
 }
 
-/// Reads through a buffer that the thread keeps: most files are small, and a new buffer would cost more than they do.
-fn digest_of(file: &mut File) -> io::Result<Digest> {
+/// Reads through a buffer that the thread keeps: most files are small, and a new buffer would cost more than they do. One that has `size` bytes is not asked whether there
+/// are more: whoever looks at it afterwards sees that.
+fn digest_of(file: &mut File, size: u64) -> io::Result<Digest> {
     thread_local! {
         static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
     BUFFER.with_borrow_mut(|buffer| {
         buffer.resize(CHUNK, 0);
-        let first = read_full(file, buffer)?;
+        let room = usize::try_from(size).unwrap_or(CHUNK).clamp(1, CHUNK);
+        let first = read_full(file, &mut buffer[..room])?;
         if first.len() < CHUNK {
             return Ok(Digest::of(first));
         }
         let mut hasher = Hasher::default();
         hasher.update(first);
+        let mut read = first.len() as u64;
         loop {
             let next = read_full(file, buffer)?;
             hasher.update(next);
-            if next.len() < CHUNK {
+            read = read.saturating_add(next.len() as u64);
+            // A device in the place of a file has no end.
+            if next.len() < CHUNK || read > size {
                 return Ok(hasher.finish());
             }
         }

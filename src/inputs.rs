@@ -8,9 +8,11 @@ use crate::path::RelPath;
 use crate::pattern::{InputPatterns, OutputPattern};
 use crate::stat::{Stat, is_absence};
 use crate::walk::{self, Trail};
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{io, thread};
 
@@ -22,6 +24,45 @@ pub struct Hidden {
     pub directories: Vec<RelPath>,
     /// The outputs in the tree of all steps of the graph.
     pub outputs: Vec<OutputPattern>,
+    /// The places of the outputs, sorted by the paths that they begin with; made when it is first needed.
+    by_path: OnceLock<Vec<usize>>,
+}
+
+impl Hidden {
+    /// These directories and outputs.
+    pub fn new(directories: Vec<RelPath>, outputs: Vec<OutputPattern>) -> Self {
+        Self { directories, outputs, by_path: OnceLock::new() }
+    }
+
+    /// The outputs that something may own which `patterns` could match. To ask for the patterns of one action, as is done again and again in a build, does not take the longer
+    /// the more outputs there are.
+    pub(crate) fn near(&self, patterns: &[&InputPatterns]) -> Vec<&OutputPattern> {
+        if patterns.len() > FEW_PATTERNS {
+            return self.outputs.iter().collect();
+        }
+        let path =
+            |place: &usize| self.outputs.get(*place).map_or("", |it| it.literal().path.as_str());
+        let sorted = self.by_path.get_or_init(|| {
+            let mut places: Vec<usize> = (0..self.outputs.len()).collect();
+            places.sort_by(|a, b| path(a).cmp(path(b)));
+            places
+        });
+        let from = |text: &str| sorted.partition_point(|place| path(place) < text);
+        let mut near: BTreeSet<&usize> = BTreeSet::new();
+        for (_, root, _) in patterns.iter().flat_map(|patterns| patterns.positive_roots()) {
+            for way in std::iter::successors(Some(root.clone()), RelPath::parent) {
+                let same = sorted.iter().skip(from(way.as_str()));
+                near.extend(same.take_while(|place| path(place) == way.as_str()));
+            }
+            // What lies below begins with the path and a slash, behind which `0` comes next.
+            let (below, end) = match root.is_root() {
+                true => (0, sorted.len()),
+                false => (from(&format!("{root}/")), from(&format!("{root}0"))),
+            };
+            near.extend(sorted.iter().take(end).skip(below));
+        }
+        near.into_iter().filter_map(|place| self.outputs.get(*place)).collect()
+    }
 }
 
 /// A file or link that a pattern matched, before its bytes are read.
@@ -46,6 +87,9 @@ pub struct FoundInputs {
     /// What a pattern matched but no step can read: "`data/pipe` is a pipe", "`caf\xe9` is not UTF-8". Sorted.
     pub refused: Vec<String>,
 }
+
+/// For more lists of patterns than this nearly every output is near.
+const FEW_PATTERNS: usize = 16;
 
 /// How many bytes or files have to be read before threads are started for it.
 const WORTH_A_THREAD: (u64, usize) = (2 << 20, 100);
@@ -215,13 +259,11 @@ mod tests {
     }
 
     fn hidden(directories: &[&str], outputs: &[&str]) -> Hidden {
-        Hidden {
-            directories: directories.iter().map(|text| path(text)).collect(),
-            outputs: outputs
-                .iter()
-                .map(|text| OutputPattern::new(&RelPath::root(), text).unwrap())
-                .collect(),
-        }
+        let output = |text: &&str| OutputPattern::new(&RelPath::root(), text).unwrap();
+        Hidden::new(
+            directories.iter().map(|text| path(text)).collect(),
+            outputs.iter().map(output).collect(),
+        )
     }
 
     fn find_one(dir: &TempDir, texts: &[&str], hidden: &Hidden) -> FoundInputs {
@@ -245,6 +287,24 @@ mod tests {
         let found = find_one(dir, texts, &Hidden::default());
         assert_eq!(paths(&found), expected);
         assert_eq!(found.refused, Vec::<String>::new());
+    }
+
+    #[test]
+    fn only_outputs_that_could_be_met_are_looked_at() {
+        let outputs: Vec<String> = (0..99).map(|n| format!("p/{n}/out")).collect();
+        let mut texts: Vec<&str> = outputs.iter().map(String::as_str).collect();
+        texts.extend(["p/7/src/gen/*.go", "p", "p/7", "p-7/x", "q/**", "p/7/src-x"]);
+        let hidden = hidden(&[], &texts);
+        let near = |text: &str| -> Vec<String> {
+            let near = hidden.near(&[&patterns("", &[text])]);
+            near.iter().map(|output| output.literal().path.to_string()).collect()
+        };
+        assert_eq!(near("p/7/src/*.txt"), ["p/7/src/gen", "p", "p/7"]);
+        assert_eq!(near("p/7/src/gen/deep"), ["p/7/src/gen", "p", "p/7"]);
+        assert_eq!(near("p-7/*"), ["p-7/x"]);
+        assert_eq!(near("r/*"), [""; 0]);
+        assert_eq!(near("p/*/x").len(), 103);
+        assert_eq!(near("**").len(), texts.len());
     }
 
     #[test]

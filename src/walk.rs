@@ -53,7 +53,8 @@ pub(crate) fn walk(
     patterns: &[&InputPatterns],
     hidden: &Hidden,
 ) -> Result<(Vec<FoundInputs>, Trail)> {
-    let program = Program::new(patterns, &hidden.outputs);
+    let outputs = hidden.near(patterns);
+    let program = Program::new(patterns, &outputs);
     let tree =
         Tree::open(root).map_err(|error| Error::io("cannot open the directory", root, error))?;
     let (mut results, trail) = match &tree {
@@ -940,12 +941,12 @@ mod tests {
             prop::sample::select(vec!["a/b", "b/*", "ab/**/a", "a/{a,b}b", "bb/**", "a/x.log"]),
             0..3,
         );
-        (directories, outputs).prop_map(|(directories, outputs)| Hidden {
-            directories: directories.into_iter().filter_map(RelPath::new).collect(),
-            outputs: outputs
-                .into_iter()
-                .filter_map(|text| OutputPattern::new(&RelPath::root(), text).ok())
-                .collect(),
+        (directories, outputs).prop_map(|(directories, outputs)| {
+            let output = |text| OutputPattern::new(&RelPath::root(), text).ok();
+            Hidden::new(
+                directories.into_iter().filter_map(RelPath::new).collect(),
+                outputs.into_iter().filter_map(output).collect(),
+            )
         })
     }
 

@@ -19,7 +19,7 @@ use std::path::{Component, Path, PathBuf};
 pub(crate) fn hidden(project: &Project) -> Hidden {
     let outputs = project.graph.actions().iter().flat_map(|action| &action.outputs);
     let in_tree = outputs.filter(|pattern| pattern.literal().base == Base::Tree).cloned().collect();
-    Hidden { directories: directories(&project.workspace, &project.state_dir), outputs: in_tree }
+    Hidden::new(directories(&project.workspace, &project.state_dir), in_tree)
 }
 
 /// How many links may lie behind one another. The kernel's own limit.

@@ -41,6 +41,8 @@ enum Message {
     Checked(ActionId, std::result::Result<Box<Checked>, Failure>),
     Restored(ActionId, Box<Checked>, Vec<DirtyReason>, ActionResult, restore::Outcome),
     Ran(ActionId, Box<Checked>, run::Outcome),
+    /// What a worker has done one after the other in a short time.
+    Several(Vec<Message>),
     Slot(Slot),
     /// A worker panicked: a fault of ours. What it had in hand will never come back.
     Panicked,
@@ -65,6 +67,9 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// The state of each action that is up to date, and for how long it once ran.
 pub(crate) type UpToDateActions = BTreeMap<ActionId, (Arc<UpToDate>, Duration)>;
+
+/// For how long a worker goes on with other jobs before it tells what it has done: to wake the owner for each of a thousand steps costs more than to check them.
+const WORTH_TELLING: Duration = Duration::from_micros(300);
 
 /// Brings `planned` up to date. Where there was nothing else to tell than that all of it is fresh, also tells what state it is in.
 pub(crate) fn run(
@@ -93,25 +98,36 @@ pub(crate) fn run(
 
 fn work(ground: &Ground<'_>, jobs: &Mutex<Receiver<Job>>, to_owner: Sender<Message>) {
     let _alarm = Alarm(to_owner.clone());
+    let jobs = || jobs.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         // Not in the head of a loop over the receiver: the lock must not be held while the job is done.
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let message = match job {
-            Ok(Job::Check(id, needs, found, way)) => {
-                Message::Checked(id, check::check(ground, id, needs, found, way).map(Box::new))
-            }
-            Ok(Job::Restore(id, checked, reasons, result, checked_in)) => {
-                let checked_in = checked_in.as_ref().map(|files| files as &dyn Store);
-                let outcome = match checked_in.or(ground.store) {
-                    Some(store) => restore::restore(ground, id, &checked, &result, &reasons, store),
-                    None => restore::Outcome::Missed("there is no store".to_owned()),
-                };
-                Message::Restored(id, checked, reasons, result, outcome)
-            }
-            Err(_) => return,
-        };
-        if to_owner.send(message).is_err() {
+        let job = jobs().recv();
+        let Ok(job) = job else { return };
+        let began = Instant::now();
+        let mut done = vec![do_job(ground, job)];
+        while began.elapsed() < WORTH_TELLING {
+            let next = jobs().try_recv();
+            let Ok(next) = next else { break };
+            done.push(do_job(ground, next));
+        }
+        if to_owner.send(Message::Several(done)).is_err() {
             return;
+        }
+    }
+}
+
+fn do_job(ground: &Ground<'_>, job: Job) -> Message {
+    match job {
+        Job::Check(id, needs, found, way) => {
+            Message::Checked(id, check::check(ground, id, needs, found, way).map(Box::new))
+        }
+        Job::Restore(id, checked, reasons, result, checked_in) => {
+            let checked_in = checked_in.as_ref().map(|files| files as &dyn Store);
+            let outcome = match checked_in.or(ground.store) {
+                Some(store) => restore::restore(ground, id, &checked, &result, &reasons, store),
+                None => restore::Outcome::Missed("there is no store".to_owned()),
+            };
+            Message::Restored(id, checked, reasons, result, outcome)
         }
     }
 }
@@ -388,6 +404,9 @@ impl<'a, 'r> Owner<'a, 'r> {
             Message::Ran(id, checked, outcome) => {
                 self.ground.tools.forget_places();
                 self.take_ran(id, checked, outcome)
+            }
+            Message::Several(messages) => {
+                messages.into_iter().for_each(|message| self.take(message, scope))
             }
             Message::Panicked => {}
             Message::Slot(slot) => {

@@ -64,6 +64,12 @@ impl ChildExecutor {
     }
 }
 
+/// Keeps the descriptors that came with this process from all that it starts, at once and not anew in each child. For a program that starts nothing but through here.
+pub fn keep_descriptors() {
+    #[cfg(unix)]
+    crate::os::let_nobody_inherit();
+}
+
 /// Kills and reaps what commands have left behind unnoticed, by hiding from their group, their parent, their pipe and their
 /// environment, and gives the names. To be called at the end of a build; commands that still run are not touched, nor are
 /// children that other code of this process has started, if they are in its process group.
@@ -226,7 +232,7 @@ fn settle(process: &mut Process, jobserver: Option<&Jobserver>) {
         let close: Vec<_> = crate::os::inherited_descriptors()
             .iter()
             .copied()
-            .filter(|it| !keep.contains(it))
+            .filter(|it| !keep.contains(it) && !crate::os::nobody_inherits())
             .collect();
         // Without anything to do, the system's faster way to start a process stays open.
         if !keep.is_empty() || !close.is_empty() {

@@ -75,11 +75,11 @@ pub(super) struct Active<'a> {
 const FEW: usize = 8;
 
 impl<'p> Program<'p> {
-    pub(super) fn new(patterns: &[&'p InputPatterns], outputs: &'p [OutputPattern]) -> Self {
+    pub(super) fn new(patterns: &[&'p InputPatterns], outputs: &[&'p OutputPattern]) -> Self {
         let owners = outputs
             .iter()
             .filter(|output| output.literal().base == Base::Tree)
-            .flat_map(OutputPattern::sequences);
+            .flat_map(|output| output.sequences());
         let owner = |sequence| Row { group: 0, role: Role::Owns, pattern: usize::MAX, sequence };
         let mut rows: Vec<Row<'p>> = owners.map(owner).collect();
         let mut starts = Vec::with_capacity(patterns.len());

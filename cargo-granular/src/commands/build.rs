@@ -13,12 +13,13 @@ use granular::assess;
 use granular::build::{self, Edges, Options};
 use granular::event::Event;
 use granular::execute::Stop;
-use granular::execute::child::{self, ChildExecutor};
+use granular::execute::child;
 use granular::execute::interrupt;
 use granular::execute::slots::Jobserver;
 use granular::reproduce;
 use granular::store::Store;
 use granular::untouched::{self, Question};
+use std::mem::ManuallyDrop;
 use std::time::SystemTime;
 
 /// Brings up to date what was asked for; `tests` for `test`.
@@ -38,8 +39,9 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
         }
     }
     let jobserver = Jobserver::new(jobs, &session.env)?;
-    let executor = ChildExecutor::new(Some(jobserver.clone()));
-    let opened = session.open_found(found)?;
+    let executor = super::executor(&jobserver);
+    // To give its memory back piece by piece, when the process is about to end, takes as long as a step in a hundred does.
+    let opened = ManuallyDrop::new(session.open_found(found)?);
     let wanted = select(session, &opened, &asked.packages, &asked.steps, tests)?;
     if wanted.is_empty() {
         session.shell.warn(&nothing_to_do(&opened, tests));

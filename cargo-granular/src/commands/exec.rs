@@ -49,7 +49,7 @@ pub(super) fn run(session: &Session, asked: &cli::Exec) -> Result<Exit> {
     let action = project.graph[id].name.clone();
     let to = Printed { is_answer: asked.format.message_format == MessageFormat::Human };
     let executor = Apart {
-        children: ChildExecutor::new(Some(jobserver.clone())),
+        children: super::executor(&jobserver),
         log: State::new(project.state_dir.clone()).log(&action),
         to,
     };

@@ -21,6 +21,8 @@ use crate::session::{Opened, Session};
 use crate::trouble::{Result, Trouble};
 use crate::wording;
 use granular::action::ActionId;
+use granular::execute::child::{self, ChildExecutor};
+use granular::execute::slots::Jobserver;
 use granular::select::{self, Selection};
 use serde_json::Value;
 
@@ -87,6 +89,12 @@ fn finish(session: &Session, outcome: Result<Exit>) -> Exit {
         }
     }
     trouble.exit()
+}
+
+/// What runs the commands of this process.
+fn executor(jobserver: &Jobserver) -> ChildExecutor {
+    child::keep_descriptors();
+    ChildExecutor::new(Some(jobserver.clone()))
 }
 
 /// The actions that STEPS and packages mean.

@@ -15,7 +15,6 @@ use granular::action::{ActionId, ActionName};
 use granular::build::Edges;
 use granular::event::{Difference, Failure, Reproduction};
 use granular::execute::Stop;
-use granular::execute::child::ChildExecutor;
 use granular::execute::slots::Jobserver;
 use granular::reproduce;
 use granular::store::Store;
@@ -25,7 +24,7 @@ use std::time::Duration;
 /// Runs each action of the step twice.
 pub(super) fn run(session: &Session, asked: &Reproduce) -> Result<Exit> {
     let jobserver = Jobserver::new(session.jobs(None)?, &session.env)?;
-    let executor = ChildExecutor::new(Some(jobserver.clone()));
+    let executor = super::executor(&jobserver);
     let opened = session.open()?;
     let wanted =
         select(session, &opened, &asked.packages, std::slice::from_ref(&asked.step), false)?;
