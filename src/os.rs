@@ -1,10 +1,14 @@
-//! The few calls that need `unsafe`: joining a jobserver whose descriptors came with this process, and which
-//! descriptors a child gets. Knows no command and no build.
+//! The few calls that need `unsafe`: joining a jobserver whose descriptors came with this process, which descriptors a child gets, and
+//! leases on files. Knows no command and no build.
 #![allow(unsafe_code)]
 
 use jobserver::Client;
 #[cfg(unix)]
 use rustix::io::{FdFlags, fcntl_setfd};
+#[cfg(target_os = "linux")]
+use std::io;
+#[cfg(target_os = "linux")]
+use std::os::fd::{AsRawFd as _, OwnedFd};
 #[cfg(unix)]
 use std::os::fd::{BorrowedFd, RawFd};
 #[cfg(unix)]
@@ -93,4 +97,44 @@ fn closes_on_exec(about: &str) -> bool {
     flags
         .and_then(|flags| u64::from_str_radix(flags.trim(), 8).ok())
         .is_none_or(|flags| flags & O_CLOEXEC != 0)
+}
+
+/// Takes a read lease on an open file: SIGIO tells this process when somebody wants to write there, and who wants to waits.
+#[cfg(target_os = "linux")]
+pub(crate) fn take_lease(file: &OwnedFd) -> io::Result<()> {
+    lease_call(file, libc::F_SETLEASE, libc::F_RDLCK).map(drop)
+}
+
+/// Whoever waits for it goes on.
+#[cfg(target_os = "linux")]
+pub(crate) fn give_up_lease(file: &OwnedFd) -> io::Result<()> {
+    lease_call(file, libc::F_SETLEASE, libc::F_UNLCK).map(drop)
+}
+
+/// Whether somebody wants to write into a file that a lease was taken on, or the lease is gone already.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_lease_wanted(file: &OwnedFd) -> bool {
+    lease_call(file, libc::F_GETLEASE, 0).is_ok_and(|lease| lease == libc::F_UNLCK)
+}
+
+#[cfg(target_os = "linux")]
+fn lease_call(file: &OwnedFd, call: libc::c_int, lease: libc::c_int) -> io::Result<libc::c_int> {
+    // SAFETY: The descriptor is open for as long as it is borrowed, and these calls take a number and no pointer.
+    match unsafe { libc::fcntl(file.as_raw_fd(), call, lease) } {
+        -1 => Err(io::Error::last_os_error()),
+        lease => Ok(lease),
+    }
+}
+
+/// Lets a signal through to this thread: whoever started us may have shut it out, and that is inherited.
+#[cfg(target_os = "linux")]
+pub(crate) fn let_in(signal: libc::c_int) {
+    // SAFETY: A set of signals is plain numbers, for which all zero is a value; each pointer is to the set on this stack or null, which
+    // the call allows for the set that nobody asks for.
+    unsafe {
+        let mut signals: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut signals);
+        libc::sigaddset(&raw mut signals, signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const signals, std::ptr::null_mut());
+    }
 }

@@ -219,6 +219,7 @@ pub(crate) fn command(ground: &Ground<'_>, id: ActionId, run: &Run, setting: &Se
         log_limit: LOG_LIMIT,
         timeout: action.timeout,
         jobserver: setting.jobserver,
+        reads: Vec::new(),
     }
 }
 

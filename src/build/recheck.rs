@@ -8,6 +8,7 @@ use crate::content::Input;
 use crate::error::{Error, Result};
 use crate::inputs::{self, FoundInputs};
 use crate::outputs;
+use crate::path::RelPath;
 use crate::stat::Stat;
 use std::collections::BTreeSet;
 
@@ -18,6 +19,8 @@ pub(crate) struct Changed {
     pub(crate) told: Vec<String>,
     /// The action's own inputs among it, as they are now; without those that are gone.
     pub(crate) inputs: Vec<Input>,
+    /// Where the action's own inputs among it are or were.
+    pub(crate) paths: Vec<RelPath>,
 }
 
 /// Looks at everything again.
@@ -66,6 +69,7 @@ fn changed_inputs(ground: &Ground<'_>, id: ActionId, checked: &Checked) -> Resul
     if !touched.is_empty() {
         now.files.retain(|found| touched.binary_search(&found.path).is_ok());
         changed.inputs = inputs::digest(root, &now.files, ground.index)?;
+        changed.paths = touched;
         return Ok(changed);
     }
     changed.inputs = inputs::digest(root, &now.files, ground.index)?;
@@ -75,6 +79,7 @@ fn changed_inputs(ground: &Ground<'_>, id: ActionId, checked: &Checked) -> Resul
     };
     changed.inputs.retain(differs);
     changed.told.extend(changed.inputs.iter().map(|input| quoted(&input.path)));
+    changed.paths = changed.inputs.iter().map(|input| input.path.clone()).collect();
     Ok(changed)
 }
 

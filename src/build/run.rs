@@ -10,7 +10,7 @@ use crate::content::{Content, Input, Output};
 use crate::digest::Key;
 use crate::error::{Error, Result};
 use crate::event::Failure;
-use crate::execute::{Ending, Finish};
+use crate::execute::{Ending, Finish, MOST_HELD};
 use crate::fingerprint::{self, Fingerprint};
 use crate::found::FoundSet;
 use crate::index::Index;
@@ -24,7 +24,7 @@ use crate::state::records::{Forgotten, Known, Record, Why};
 use crate::step::Run;
 use crate::store::made_with::MadeWith;
 use crate::store::{Store, StoreError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
@@ -90,6 +90,8 @@ struct Attempt<'a> {
     ours: Vec<Output>,
     /// Which of its inputs changed during its last run, as they were afterwards.
     changed_before: Vec<Input>,
+    /// Which of its inputs a process of its own was seen to open for writing in this run.
+    opened: BTreeSet<RelPath>,
     /// Whether the last run or restore was killed.
     was_killed: bool,
 }
@@ -111,8 +113,20 @@ pub(crate) fn run(
     let was_killed = was_killed(&known);
     let ours = ours(known);
     let roots = ground.project.roots(id);
-    let mut attempt =
-        Attempt { ground, edges, id, name, checked, what, roots, ours, changed_before, was_killed };
+    let opened = BTreeSet::new();
+    let mut attempt = Attempt {
+        ground,
+        edges,
+        id,
+        name,
+        checked,
+        what,
+        roots,
+        ours,
+        changed_before,
+        opened,
+        was_killed,
+    };
     let mut outcome = Outcome {
         ending: RunEnding::Stopped,
         duration: Duration::ZERO,
@@ -244,13 +258,18 @@ impl Attempt<'_> {
         Ok(Ok(Some(Completion { set, reads, fingerprint })))
     }
 
-    /// Keeps nothing of a run during which something changed. Who changed it cannot be seen from outside; but an input that is touched
-    /// again in the next run, although nobody did in between, is touched by the build itself.
+    /// Keeps nothing of a run during which something changed. Where a process of the step was seen to open for writing what has changed, it
+    /// is the step's doing. Who else changed it cannot be seen from outside; but an input that is touched again in the next run, although
+    /// nobody did in between, is touched by the build itself.
     fn refuse(&self, captured: Captured, changed: Changed) -> Result<RunEnding> {
+        let own: Vec<_> = changed.paths.iter().filter(|path| self.opened.contains(*path)).collect();
         let rewritten = changed.inputs.iter().find(|now| self.is_rewritten(now));
-        let ending = match (rewritten, &captured.changed) {
-            (Some(input), _) => RunEnding::Failed(rewrites(&self.name, &input.path)),
-            (None, changed_output) => {
+        let ending = match (&own[..], rewritten, &captured.changed) {
+            ([first, more @ ..], ..) => {
+                RunEnding::Failed(rewrites_itself(&self.name, first, more.len()))
+            }
+            ([], Some(input), _) => RunEnding::Failed(rewrites(&self.name, &input.path)),
+            ([], None, changed_output) => {
                 let message = disturbance(&self.name, &changed.told, changed_output.as_ref());
                 RunEnding::Disturbed(captured.outputs.clone(), message)
             }
@@ -293,6 +312,7 @@ impl Attempt<'_> {
         let outer = self.ground.env.get(OsStr::new(command::KEYS)).and_then(|keys| keys.to_str());
         let keys = outer.map_or(key.clone(), |outer| format!("{outer},{key}"));
         command.env.insert(command::KEYS.into(), keys.into());
+        command.reads = self.reads();
         for tries_left in (0..=action.retries).rev() {
             self.clear(outcome)?;
             own_file::clear_the_way(&command.log)
@@ -300,7 +320,9 @@ impl Attempt<'_> {
             let finish = self.edges.executor.run(&command, self.edges.stop)?;
             if finish.ending != Ending::Exited(0) {
                 self.claim_what_is_left()?;
+                outcome.warnings.extend(self.refused_message(&finish.refused));
             }
+            self.note_opened(&finish.opened_for_writing);
             outcome.duration = finish.duration;
             outcome.printed = finish.log_size > 0;
             match finish.ending {
@@ -320,6 +342,43 @@ impl Attempt<'_> {
             }
         }
         Ok(Err(RunEnding::Stopped))
+    }
+
+    /// Its inputs, those that are declared by name first.
+    fn reads(&self) -> Vec<PathBuf> {
+        let project = self.ground.project;
+        let roots = project.graph[self.id].inputs.positive_roots();
+        let named: BTreeSet<_> =
+            roots.filter(|(.., is_all)| *is_all).map(|(_, path, _)| path).collect();
+        let files = || self.checked.found.files.iter().map(|found| &found.path);
+        let first = files().filter(|path| named.contains(path));
+        let rest = files().filter(|path| !named.contains(path));
+        let root = &project.workspace.root;
+        first.chain(rest).take(MOST_HELD).map(|path| path.under(root)).collect()
+    }
+
+    /// What is to be told of files that somebody could not open for writing, where the command has failed: it may be why.
+    fn refused_message(&self, refused: &[PathBuf]) -> Option<String> {
+        let (first, more) = refused.split_first()?;
+        let path = first.strip_prefix(&self.ground.project.workspace.root).unwrap_or(first);
+        let more = match more.len() {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        Some(format!(
+            "somebody wanted to write `{}`{more} while `{}` ran, without waiting, and was refused: if it was the step, it must not write what it \
+             reads",
+            path.display(),
+            self.name
+        ))
+    }
+
+    fn note_opened(&mut self, opened: &[PathBuf]) {
+        let root = &self.ground.project.workspace.root;
+        let files = self.checked.found.files.iter().map(|found| &found.path);
+        self.opened.extend(
+            files.filter(|path| !opened.is_empty() && opened.contains(&path.under(root))).cloned(),
+        );
     }
 
     fn clear(&self, outcome: &mut Outcome) -> Result<()> {
@@ -467,6 +526,20 @@ fn rewrites(name: &str, path: &RelPath) -> Failure {
         ),
         hint: "a step must not write what it reads, nor what another one reads beside it: let it write a copy, or declare what is written \
                as an output; if you edited the file both times, build again"
+            .to_owned(),
+    }
+}
+
+/// What is to be told of a step that was seen to do it; `more` inputs besides.
+fn rewrites_itself(name: &str, path: &RelPath, more: usize) -> Failure {
+    let (what, it) = match more {
+        0 => (format!("`{path}`, an input of `{name}`, was"), "it"),
+        more => (format!("`{path}` (and {more} more), inputs of `{name}`, were"), "them"),
+    };
+    Failure::Inputs {
+        message: format!("{what} rewritten while it ran: the step itself opened {it} for writing"),
+        hint: "a step must not write what it reads: let it write a copy, or declare what is written as an output; if you edited the file meanwhile, build \
+               again"
             .to_owned(),
     }
 }

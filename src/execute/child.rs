@@ -4,6 +4,7 @@
 //! whose reader writes the log, no other descriptor is open but for the jobserver's if it takes part in one, and files that
 //! it makes are readable for all (umask 022), whatever the shell that started us had set.
 
+use super::held::{self, Openings};
 use super::slots::Jobserver;
 use super::streams::{Errors, Stream};
 use super::tree::{reap_orphans as reap_tree_orphans, start};
@@ -88,8 +89,8 @@ impl Executor for ChildExecutor {
         let mut process = self.process(command);
         process.stderr(writer.try_clone().map_err(start_error)?).stdout(writer);
         let take = &mut |_, bytes: &[u8]| log.take(bytes);
-        let watched = self.watch(command, process, vec![reader], take, stop)?;
-        Ok(watched.finish(log.finish()?))
+        let (watched, openings) = self.watch(command, process, vec![reader], take, stop)?;
+        Ok(watched.finish(log.finish()?, openings))
     }
 }
 
@@ -117,14 +118,14 @@ impl ChildExecutor {
             pass(stream, bytes);
             log.take(bytes)
         };
-        let watched = self.watch(command, process, readers, take, stop)?;
+        let (watched, openings) = self.watch(command, process, readers, take, stop)?;
         if log.size > 0 {
             log.last_line = errors.line();
         }
-        Ok(watched.finish(log.finish()?))
+        Ok(watched.finish(log.finish()?, openings))
     }
 
-    /// Starts `process` and takes what it prints until nothing of it is left.
+    /// Starts `process` and takes what it prints until nothing of it is left. Gives also what became of the files that it reads.
     fn watch(
         &self,
         command: &Command,
@@ -132,16 +133,19 @@ impl ChildExecutor {
         readers: Vec<PipeReader>,
         take: &mut dyn FnMut(usize, &[u8]) -> bool,
         stop: &Stop,
-    ) -> Result<Watched> {
+    ) -> Result<(Watched, Openings)> {
         let inodes: Vec<_> = readers.iter().map(inode).collect();
+        let held = held::hold(&command.reads);
         let started = Instant::now();
         let (child, tree) = start_patiently(&mut process, &command.env, &inodes)
             .map_err(|error| cannot_start(&command.program, &command.dir, error))?;
         // Our copies of the pipes' ends go with it, so that the pipes end with the command.
         drop(process);
+        let first = child.id();
         let limits = Limits { started, timeout: command.timeout, grace: self.grace };
-        watch(child, tree, readers, take, limits, stop)
-            .map_err(|error| Error::io("cannot watch", &command.program, error))
+        let watched = watch(child, tree, readers, take, limits, stop)
+            .map_err(|error| Error::io("cannot watch", &command.program, error))?;
+        Ok((watched, held.let_go(first)))
     }
 }
 
@@ -149,14 +153,15 @@ impl Finish {
     /// Of a command that was not even started.
     fn stopped() -> Self {
         let (ending, duration) = (Ending::Stopped, Duration::ZERO);
-        Self { ending, duration, log_size: 0, left_behind: Vec::new() }
+        Watched { ending, duration, left_behind: Vec::new() }.finish(0, Openings::default())
     }
 }
 
 impl Watched {
-    fn finish(self, log_size: u64) -> Finish {
+    fn finish(self, log_size: u64, openings: Openings) -> Finish {
         let Self { ending, duration, left_behind } = self;
-        Finish { ending, duration, log_size, left_behind }
+        let Openings { by_command: opened_for_writing, refused } = openings;
+        Finish { ending, duration, log_size, left_behind, opened_for_writing, refused }
     }
 }
 

@@ -3,6 +3,8 @@
 pub mod child;
 #[cfg(not(unix))]
 mod elsewhere;
+#[cfg(target_os = "linux")]
+mod held;
 pub mod interrupt;
 pub(crate) mod remains;
 pub mod slots;
@@ -12,6 +14,8 @@ mod tree;
 #[cfg(unix)]
 #[cfg(test)]
 pub(crate) mod trial;
+#[cfg(not(target_os = "linux"))]
+mod unheld;
 #[cfg(unix)]
 mod watch;
 
@@ -19,6 +23,8 @@ mod watch;
 use elsewhere as tree;
 #[cfg(not(unix))]
 use elsewhere as watch;
+#[cfg(not(target_os = "linux"))]
+use unheld as held;
 
 use crate::error::Result;
 use std::collections::BTreeMap;
@@ -53,7 +59,12 @@ pub struct Command {
     pub timeout: Option<Duration>,
     /// Whether the jobserver is handed to it.
     pub jobserver: bool,
+    /// Files that it reads, absolute, the first ones first where not all can be held. No more than [`MOST_HELD`] are.
+    pub reads: Vec<PathBuf>,
 }
+
+/// How many files are held at most while commands run, for all of them together: so it shows who writes them.
+pub const MOST_HELD: usize = 1024;
 
 /// How a command ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,6 +77,10 @@ pub struct Finish {
     pub log_size: u64,
     /// Names of processes that it left behind and that were killed.
     pub left_behind: Vec<String>,
+    /// Those of the files it reads that it is certain to have opened for writing. That one is not among them says nothing.
+    pub opened_for_writing: Vec<PathBuf>,
+    /// Those that somebody, be it the command or not, wanted to open for writing and would not wait: at that moment it could not.
+    pub refused: Vec<PathBuf>,
 }
 
 /// In what way a command ended.

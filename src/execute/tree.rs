@@ -98,6 +98,38 @@ pub(super) fn reap_orphans() -> Vec<String> {
     }
 }
 
+/// The command that a process which is alive belongs to, by the number of its first process; `None` if it is of no command of ours,
+/// or if that cannot be told. Reads of those above it only, not the table of all.
+#[cfg(target_os = "linux")]
+pub(super) fn command_of(process: i32) -> Option<i32> {
+    const TRIES: usize = 5;
+    let running = lock();
+    if !can_list() {
+        return None;
+    }
+    // Who ends meanwhile leaves a child to somebody else: it is looked up anew.
+    (0..TRIES).find_map(|_| climb(process, &running)).flatten()
+}
+
+/// `None` if somebody on the way is gone.
+#[cfg(target_os = "linux")]
+fn climb(process: i32, running: &[Running]) -> Option<Option<i32>> {
+    let this = getpid().as_raw_pid();
+    let mut above = process;
+    while above > 0 && above != this {
+        let process = read_stat(Path::new(&format!("/proc/{above}")))?;
+        let is_its = |it: &&Running| it.root == process.pid || it.root == process.group;
+        if let Some(running) = running.iter().find(is_its) {
+            return Some(Some(running.root));
+        }
+        if is_orphan(&process, running) {
+            return Some(owner(&process, running));
+        }
+        above = process.parent;
+    }
+    Some(None)
+}
+
 impl Tree {
     /// The first process.
     pub(super) fn root(&self) -> Pid {

@@ -40,6 +40,7 @@ impl Trial {
             log_limit: 1 << 20,
             timeout: Some(Duration::from_secs(60)),
             jobserver: false,
+            reads: Vec::new(),
         }
     }
 

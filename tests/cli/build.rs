@@ -291,7 +291,7 @@ fn a_named_set_of_files_is_a_need_like_any_other() {
 fn an_input_that_changes_during_the_run_keeps_its_result_out_of_the_cache() {
     let p = project(&step(
         "racy",
-        "cp in.txt {out}/x; test -e stop || echo B > in.txt; touch stop",
+        "cp in.txt {out}/x; test -e stop || { echo B > new; mv new in.txt; }; touch stop",
         r#"inputs = ["in.txt"]
 outputs = ["{out}/x"]"#,
     ));

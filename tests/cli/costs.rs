@@ -104,7 +104,8 @@ fn one_changed_file_is_the_only_one_that_is_read() {
     p.ran();
     p.write("a/input3", "changed");
     settle();
-    let opened = calls(&p, "open,openat,openat2");
+    let opened = calls(&p, "open,openat,openat2,fcntl");
+    let (opened, held) = without_held(&opened);
     // Those of our own threads: a step opens its files by relative paths in its own process.
     let root = p.root().to_string_lossy().into_owned();
     let read: Vec<_> = opened
@@ -115,6 +116,46 @@ fn one_changed_file_is_the_only_one_that_is_read() {
         .collect();
     assert_eq!(read.len(), 1, "{read:#?}");
     assert_eq!(p.ran(), ["a", "c"]);
+    assert!(held.iter().all(|line| line.contains("/a/input")), "{held:#?}");
+}
+
+/// The calls without those that hold a file, and the openings among these. Each file is taken hold of once, in three calls.
+fn without_held(calls: &[String]) -> (Vec<String>, Vec<String>) {
+    let (mut others, mut held) = (Vec::<String>::new(), Vec::new());
+    let mut let_go = 0;
+    for line in calls {
+        if line.contains("F_SETLEASE, F_RDLCK") {
+            // What the same thread did before.
+            let thread = line.split_whitespace().next().unwrap();
+            let is_its = |other: &String| other.split_whitespace().next() == Some(thread);
+            let opening = others.iter().rposition(is_its).unwrap();
+            held.push(others.remove(opening));
+        } else if line.contains("F_SETLEASE, F_UNLCK") {
+            let_go += 1;
+        } else {
+            others.push(line.clone());
+        }
+    }
+    let unique: std::collections::BTreeSet<_> =
+        held.iter().filter_map(|line| line.split('"').nth(1)).collect();
+    assert_eq!((held.len(), let_go), (unique.len(), unique.len()), "{calls:#?}");
+    (others, held)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn inputs_are_held_while_a_step_runs_and_never_else() {
+    let p =
+        project(&step("gen", "cat a/* > {out}/x", "inputs = [\"a/*\"]\noutputs = [\"{out}/x\"]"));
+    for n in 0..10 {
+        p.write(&format!("a/input{n}"), format!("{n}"));
+    }
+    let held = || without_held(&calls(&p, "open,openat,openat2,fcntl")).1.len();
+    assert_eq!(held(), 10, "it runs");
+    assert_eq!(held(), 0, "it is fresh");
+    fs::remove_dir_all(p.path("target")).unwrap();
+    assert_eq!(held(), 0, "it is restored");
+    assert_eq!(p.ran(), ["gen"]);
 }
 
 #[test]

@@ -822,7 +822,9 @@ fn a_header_that_changes_while_the_compiler_runs_is_noticed() {
     let p = c_workspace("");
     p.manifest(&step(
         "c",
-        &format!("{CC}; if test -e change; then echo '#define POINT 9' > include/point.h; fi"),
+        &format!(
+            "{CC}; if test -e change; then echo '#define POINT 9' > new; mv new include/point.h; fi"
+        ),
         "depfile = \"{out}/main.d\"\noutputs = [\"{out}/main.o\"]\ntools = [\"cc\"]",
     ));
     p.write("change", "");

@@ -90,7 +90,11 @@ fn how_the_last_time_ended_where_it_left_nothing() {
     let p = project(
         &[
             step("bad", "exit 3", "inputs = []\noutputs = []"),
-            step("restless", "echo >> in.txt", "inputs = [\"in.txt\"]\noutputs = []"),
+            step(
+                "restless",
+                "cp in.txt new; echo >> new; mv new in.txt",
+                "inputs = [\"in.txt\"]\noutputs = []",
+            ),
         ]
         .concat(),
     );

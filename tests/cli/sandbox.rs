@@ -46,6 +46,15 @@ pub(crate) fn bound_by_permissions() -> Option<Vec<String>> {
     allowed(words(&format!("setpriv {options}")))
 }
 
+/// Runs a program as root who may write into files of other users, and may not hold these.
+pub(crate) fn without_leases_on_files_of_others() -> Option<Vec<String>> {
+    if !is_root() {
+        could_not_run("only root can make a file of another user's");
+        return None;
+    }
+    allowed(words("setpriv --bounding-set=-lease"))
+}
+
 fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output().unwrap();
     id.stdout == b"0\n"

@@ -104,7 +104,7 @@ fn reproduce_says_why_it_could_not_compare() {
     let p = project(
         &[
             step("bad", "exit 3", "inputs = []\noutputs = []"),
-            step("restless", "echo >> in.txt", "inputs = [\"in.txt\"]\noutputs = []"),
+            step("restless", "cp in.txt new; mv new in.txt", "inputs = [\"in.txt\"]\noutputs = []"),
         ]
         .concat(),
     );

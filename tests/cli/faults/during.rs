@@ -4,9 +4,11 @@
 
 use super::{ends_well, nothing_is_left_running};
 use crate::project::{Project, Run, project, step};
+use crate::sandbox;
 use std::fs::{self, File};
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Notes that the step has begun, and waits until it is let go.
@@ -198,61 +200,303 @@ fn a08_another_step_that_writes_the_input_is_told_the_second_time() {
     ends_well(&p);
 }
 
-/// Builds twice; the second time the build fails and says why, and what was mended then builds.
-fn is_its_own_doing(script: &str) {
+/// Reads `in` and does `script`.
+fn reads_and(script: &str) -> String {
     let keys = "inputs = [\"in\"]\noutputs = [\"{out}/x\"]";
-    let p = project(&step("gen", &format!("cat in > {{out}}/x; {script}"), keys));
+    step("gen", &format!("cat in > {{out}}/x; {script}"), keys)
+}
+
+/// What is said of a step that was seen to open its input for writing.
+const ITS_OWN_DOING: &str =
+    "`in`, an input of `#gen`, was rewritten while it ran: the step itself opened it for writing";
+
+/// And where that cannot be seen.
+const TWICE: &str =
+    "`in`, an input of `#gen`, was rewritten while it ran, for the second time in a row";
+
+/// Builds again and again; each time the build fails and says why, and what was mended then builds.
+fn is_its_own_doing_at_once(script: &str) {
+    let p = project(&reads_and(script));
+    p.write("in", "A\n");
+    for _ in 0..2 {
+        let run = p.granular("build --message-format json").code(1);
+        let message = format!("Failed #gen after [ELAPSED]: {ITS_OWN_DOING}");
+        assert!(run.stderr().contains(&message), "{script}: {run}");
+        assert!(run.stderr().contains("a step must not write what it reads"), "{script}: {run}");
+        assert!(run.stdout().contains(r#""failure":{"kind":"inputs""#), "{script}: {run}");
+        nothing_is_left_running(&p);
+    }
+    assert_eq!(p.ran(), ["gen"; 2]);
+    p.manifest(&reads_and("true"));
+    p.write("in", "A\n");
+    assert_eq!(ends_well(&p), ["gen"], "no result of such a run is kept");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a08_a_step_that_rewrites_its_own_input_in_place_fails_the_first_time() {
+    is_its_own_doing_at_once("echo more >> in");
+    is_its_own_doing_at_once("date +%N > in");
+    is_its_own_doing_at_once("echo B > new; cp new in");
+    is_its_own_doing_at_once("python3 -c 'import os; os.truncate(\"in\", 0)'");
+    is_its_own_doing_at_once("ln in other; echo B > other; rm other");
+    is_its_own_doing_at_once("python3 -c 'f = open(\"in\", \"r+\"); f.write(\"B\"); f.close()'");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a08_whichever_process_of_the_step_rewrites_its_input_it_is_its_own_doing() {
+    is_its_own_doing_at_once("(sh -c 'sleep 0.05; echo B > in' & wait)");
+    is_its_own_doing_at_once("setsid -w sh -c 'sh -c \"echo B > in\"; true'");
+    // One that has lost its parent, and is in a session of its own.
+    let lost = "(setsid sh -c 'sleep 0.05; echo B > in; touch done' &); until test -e done; do sleep 0.01; done; rm done";
+    is_its_own_doing_at_once(lost);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a08_a_step_that_may_be_tried_again_and_the_command_of_an_exec_are_seen_as_well() {
+    let p = project(&step(
+        "gen",
+        "test -e tried || { touch tried; echo B > in; exit 1; }",
+        "inputs = [\"in\"]\noutputs = []\nretries = 1",
+    ));
+    p.write("in", "A\n");
+    let run = p.granular("build").code(1);
+    assert!(run.stderr().contains(ITS_OWN_DOING), "{run}");
+    let exec = |script: &str| p.command("exec --input in -- sh -c").arg(script).run();
+    let run = exec("echo more >> in").code(1);
+    assert!(run.stderr().contains("itself opened it for writing"), "{run}");
+    exec("cat in").success();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a08_a_step_that_would_not_wait_to_write_its_input_is_told_why_it_could_not() {
+    let script = "python3 -c 'import os; os.open(\"in\", os.O_WRONLY | os.O_NONBLOCK)'";
+    let p = project(&reads_and(script));
+    p.write("in", "A\n");
+    let run = p.granular("build").code(1);
+    assert!(run.stderr().contains("Failed #gen after [ELAPSED]: exit code 1"), "{run}");
+    let message = "warning: somebody wanted to write `in` while `#gen` ran, without waiting, and was refused: \
+                   if it was the step, it must not write what it reads";
+    assert!(run.stderr().contains(message), "{run}");
+    // Once refused, it is held no more.
+    p.manifest(&reads_and(&format!("until {script}; do sleep 0.05; done")));
+    let run = p.granular("build").success();
+    assert!(!run.stderr().contains("warning"), "{run}");
+    ends_well(&p);
+}
+
+/// Whether the process holds a lease on the file.
+#[cfg(target_os = "linux")]
+fn holds(process: u32, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let inode = format!(":{}", fs::metadata(path).unwrap().ino());
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    locks.lines().any(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        words[1..3] == ["LEASE", "ACTIVE"]
+            && words[4] == process.to_string()
+            && words[5].ends_with(&inode)
+    })
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a08_who_edits_in_place_from_outside_does_not_wait_and_is_not_taken_for_the_step() {
+    // The step writes other files all the time.
+    let busy = format!(
+        "{} while ! test -e end; do echo > {{out}}/y; done; rm {{out}}/y; cat in > {{out}}/x",
+        GATE.replace("test -e go", "echo > busy; test -e go")
+    );
+    let p = project(&step("gen", &busy, "inputs = [\"in\", \"many/*\"]\noutputs = [\"{out}/x\"]"));
+    p.write("in", "A\n").write("many/a", "A\n").write("many/b", "A\n");
+    let run = p.command("build").run_while(|process| {
+        wait_for(&p, "started");
+        let files = ["in", "many/a", "many/b"].map(|file| p.path(file));
+        assert!(files.iter().all(|file| holds(process, file)), "all of them are held");
+        let began = Instant::now();
+        for file in &files[..2] {
+            fs::write(file, "B\n").unwrap();
+            assert!(!holds(process, file));
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        assert!(holds(process, &files[2]), "nobody wanted that one");
+        p.write("go", "").write("end", "");
+    });
+    let run = run.success();
+    assert!(run.stderr().contains("warning: `in` (and 1 more) changed while `#gen` ran"), "{run}");
+    assert_eq!(ends_well(&p), ["gen"]);
+    assert_eq!(p.read_out("gen/x"), "B\n");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a08_of_two_steps_that_read_a_file_the_one_that_writes_it_fails() {
+    let writer = "until test -e started; do sleep 0.01; done; echo B > in; touch go";
+    let p =
+        project(&[gated(""), step("writer", writer, "inputs = [\"in\"]\noutputs = []")].concat());
+    p.write("in", "A\n");
+    let run = p.granular("build -j2").code(1);
+    warns_of(&run, "in", "#gen");
+    assert!(run.stderr().contains(&ITS_OWN_DOING.replace("#gen", "#writer")), "{run}");
+    p.manifest(&[gated(""), step("writer", "true", "inputs = []\noutputs = []")].concat());
+    ends_well(&p);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a08_two_builds_that_hold_one_file_let_it_go_together() {
+    let p = project(&gated(""));
     p.write("in", "A\n");
     let other = p.checkout("other");
-    warns_of(&p.granular("build").success(), "in", "#gen");
+    fs::remove_file(other.path("in")).unwrap();
+    fs::hard_link(p.path("in"), other.path("in")).unwrap();
+    other.manifest(&step(
+        "gen",
+        &format!("{GATE} echo B > in; cat in > {{out}}/x"),
+        "inputs = [\"in\"]\noutputs = [\"{out}/x\"]",
+    ));
+    let run = p.command("build").run_while(|process| {
+        wait_for(&p, "started");
+        let run = other.command("build").run_while(|second| {
+            wait_for(&other, "started");
+            assert!(holds(process, &p.path("in")) && holds(second, &p.path("in")));
+            other.write("go", "");
+        });
+        let run = run.code(1);
+        assert!(run.stderr().contains(ITS_OWN_DOING), "{run}");
+        p.write("go", "");
+    });
+    warns_of(&run.success(), "in", "#gen");
+    ends_well(&p);
+}
+
+#[test]
+fn a08_an_input_that_is_opened_for_writing_and_left_as_it_is_is_no_mistake() {
+    for script in ["exec 3<> in; exec 3>&-", ": >> in"] {
+        let p = project(&reads_and(script));
+        p.write("in", "A\n");
+        let run = p.granular("build --strict").success();
+        assert!(!run.stderr().contains("warning"), "{run}");
+        assert_eq!(p.ran(), ["gen"]);
+        assert!(ends_well(&p).is_empty());
+    }
+}
+
+/// Builds twice; the second time the build fails and says why, and what was mended then builds.
+fn is_its_own_doing_the_second_time(script: &str, build: impl Fn(&Project, &str) -> Run) {
+    let p = project(&reads_and(script));
+    p.write("in", "A\n");
+    let other = p.checkout("other");
+    warns_of(&build(&p, "build").success(), "in", "#gen");
     // And every time from now on.
     for _ in 0..2 {
-        let run = p.granular("build").code(1);
+        let run = build(&p, "build").code(1);
         let stderr = run.stderr();
-        let message =
-            "`in`, an input of `#gen`, was rewritten while it ran, for the second time in a row";
-        assert!(stderr.contains(message), "{script}: {run}");
+        assert!(stderr.contains(TWICE), "{script}: {run}");
         assert!(stderr.contains("a step must not write what it reads"), "{script}: {run}");
     }
     assert_eq!(p.ran(), ["gen"; 3]);
     // Where nobody else edits, the first time is enough.
-    let run = other.granular("build --strict").code(1);
+    let run = build(&other, "build --strict").code(1);
     assert!(run.stderr().contains("`in` changed while `#gen` ran"), "{script}: {run}");
-    p.manifest(&step("gen", "cat in > {out}/x", keys));
+    p.manifest(&reads_and("true"));
     p.write("in", "A\n");
     assert_eq!(ends_well(&p), ["gen"], "no result of such a run is kept");
 }
 
 #[test]
-fn a08_a_step_that_rewrites_its_own_input_fails() {
-    is_its_own_doing("echo more >> in");
-    is_its_own_doing("date +%N > in");
-    is_its_own_doing("touch in");
-    is_its_own_doing("cp in new; mv new in");
+fn a08_a_step_that_replaces_its_own_input_fails_the_second_time() {
+    is_its_own_doing_the_second_time("touch in", Project::granular);
+    is_its_own_doing_the_second_time("cp in new; mv new in", Project::granular);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a08_where_an_input_cannot_be_held_its_rewriting_is_told_the_second_time() {
+    // Who may write into somebody else's file may not hold it.
+    let Some(wrapper) = sandbox::without_leases_on_files_of_others() else { return };
+    let build = |p: &Project, arguments: &str| {
+        std::os::unix::fs::chown(p.path("in"), Some(1000), None).unwrap();
+        p.command(arguments).inside(&wrapper).run()
+    };
+    is_its_own_doing_the_second_time("echo more >> in", build);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a08_of_more_inputs_than_can_be_held_those_that_are_named_come_first() {
+    let few = ["sh", "-c", "ulimit -n 100; exec \"$@\"", "sh"];
+    let keys = "inputs = [\"many/*\", \"z/in\"]\noutputs = []";
+    let p = project(&step("gen", "echo B > z/in", keys));
+    p.write("z/in", "A\n");
+    for number in 100..180 {
+        p.write(&format!("many/f{number}"), "A\n");
+    }
+    let build = || p.command("build").inside(&few).run();
+    let run = build().code(1);
+    assert!(run.stderr().contains("the step itself opened it for writing"), "{run}");
+    p.manifest(&step("gen", "echo B > many/f100; echo B > many/f179", keys));
+    let run = build().code(1);
+    assert!(run.stderr().contains("`many/f100`, an input of `#gen`, was rewritten"), "{run}");
+    p.manifest(&step("gen", "echo B > many/f178", keys));
+    warns_of(&build().success(), "many/f178", "#gen");
+    p.manifest(&step("gen", "cat many/* z/in", keys));
+    build().success();
+    assert_eq!(p.ran(), ["gen"; 4]);
+    ends_well(&p);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a08_a_build_that_is_killed_holds_nothing_any_more() {
+    let p = project(&gated(""));
+    p.write("in", "A\n");
+    let run = p.command("build").run_while(|process| {
+        wait_for(&p, "started");
+        assert!(holds(process, &p.path("in")));
+        let killed = Command::new("kill").args(["-9", &process.to_string()]).status().unwrap();
+        assert!(killed.success());
+        let began = Instant::now();
+        write(&p, "B\n");
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        p.write("go", "");
+    });
+    assert!(!run.ended_with(0), "{run}");
+    ends_well(&p);
 }
 
 #[test]
 fn a08_a_step_that_changes_its_input_back_and_forth_fails_as_well() {
     // Whoever takes the file back each time sees the same change each time.
-    let p = project(&step(
-        "gen",
-        "echo B > in; cp in {out}/x",
-        "inputs = [\"in\"]\noutputs = [\"{out}/x\"]",
-    ));
+    let p = project(&reads_and("echo B > new; mv new in"));
     p.write("in", "A\n");
     p.granular("build").success();
     p.write("in", "A\n");
     p.granular("build").code(1);
-    p.manifest(&step("gen", "cp in {out}/x", "inputs = [\"in\"]\noutputs = [\"{out}/x\"]"));
+    p.manifest(&reads_and("true"));
     ends_well(&p);
 }
 
 #[test]
 fn a08_a_formatter_that_comes_to_rest_is_right_the_second_time() {
-    let script = "cat in > {out}/x; grep -q formatted in || echo formatted >> in";
-    let p = project(&step("gen", script, "inputs = [\"in\"]\noutputs = [\"{out}/x\"]"));
+    let script = "grep -q formatted in || { cp in new; echo formatted >> new; mv new in; }";
+    let p = project(&reads_and(script));
     p.write("in", "A\n");
     warns_of(&p.granular("build").success(), "in", "#gen");
+    assert_eq!(ends_well(&p), ["gen"]);
+    assert_eq!(p.read_out("gen/x"), "A\nformatted\n");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a08_a_formatter_that_writes_in_place_fails_and_is_right_the_second_time() {
+    let p = project(&reads_and("grep -q formatted in || echo formatted >> in"));
+    p.write("in", "A\n");
+    let run = p.granular("build").code(1);
+    assert!(run.stderr().contains(ITS_OWN_DOING), "{run}");
     assert_eq!(ends_well(&p), ["gen"]);
     assert_eq!(p.read_out("gen/x"), "A\nformatted\n");
 }
