@@ -98,16 +98,16 @@ pub(crate) fn run(
 
 fn work(ground: &Ground<'_>, jobs: &Mutex<Receiver<Job>>, to_owner: Sender<Message>) {
     let _alarm = Alarm(to_owner.clone());
-    let jobs = || jobs.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         // Not in the head of a loop over the receiver: the lock must not be held while the job is done.
-        let job = jobs().recv();
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
         let began = Instant::now();
         let mut done = vec![do_job(ground, job)];
         while began.elapsed() < WORTH_TELLING {
-            let next = jobs().try_recv();
-            let Ok(next) = next else { break };
+            // Who has the lock may wait for a job, for which the owner may wait for what is done here.
+            let next = jobs.try_lock().ok().and_then(|jobs| jobs.try_recv().ok());
+            let Some(next) = next else { break };
             done.push(do_job(ground, next));
         }
         if to_owner.send(Message::Several(done)).is_err() {
