@@ -69,6 +69,11 @@ pub fn strict(
     environment
 }
 
+/// Whether every step sees the variable `name`.
+pub(crate) fn is_given_to_all(name: &OsStr) -> bool {
+    BASE.iter().any(|base| name == *base)
+}
+
 fn base(outer: &BTreeMap<OsString, OsString>) -> BTreeMap<OsString, OsString> {
     let passed =
         BASE.iter().filter_map(|name| Some((OsString::from(name), get(outer, name)?.clone())));

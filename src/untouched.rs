@@ -24,6 +24,7 @@ mod look;
 
 use crate::action::ActionName;
 use crate::digest::{Hash, Key};
+use crate::environment;
 use crate::event::{Event, Finished, Status, Summary};
 use crate::index::is_settled;
 use crate::own_file;
@@ -42,23 +43,9 @@ use std::time::{Duration, Instant, SystemTime};
 /// How many questions are remembered in a checkout.
 const MOST_QUESTIONS: usize = 8;
 
-/// Variables that change from one terminal, directory or shell to the next and that say nothing to a build, unless a step or one of its tools is given them.
-const FLEETING: [&str; 14] = [
-    "_",
-    "COLORTERM",
-    "COLUMNS",
-    "DBUS_SESSION_BUS_ADDRESS",
-    "LINES",
-    "OLDPWD",
-    "PWD",
-    "SHLVL",
-    "SSH_AUTH_SOCK",
-    "SSH_CLIENT",
-    "SSH_CONNECTION",
-    "SSH_TTY",
-    "TERM",
-    "WINDOWID",
-];
+/// What the names of variables begin with that decide where things lie, or how Cargo and this program work. With the base that every step is given, and with what steps and tools are
+/// given by name, these are all that a verdict can depend on.
+const OURS: [&str; 4] = ["GRANULAR_", "CARGO", "RUSTUP", "XDG_"];
 
 /// What is asked, by whom, with which environment, and when.
 #[derive(Clone, Debug)]
@@ -79,8 +66,7 @@ impl Question {
         add(program().as_bytes());
         add(&(words.len() as u64).to_le_bytes());
         words.iter().for_each(|word| add(word.as_bytes()));
-        let is_fleeting = |name: &OsStr| FLEETING.iter().any(|fleeting| name == *fleeting);
-        for (name, value) in env.iter().filter(|(name, _)| !is_fleeting(name)) {
+        for (name, value) in env.iter().filter(|(name, _)| counts_always(name)) {
             add(name.as_encoded_bytes());
             add(value.as_encoded_bytes());
         }
@@ -91,6 +77,11 @@ impl Question {
         let hash = self.hash.to_string();
         state.untouched().join(hash.get(..32).unwrap_or(&hash))
     }
+}
+
+fn counts_always(name: &OsStr) -> bool {
+    let is_ours = |name: &str| OURS.iter().any(|ours| name.starts_with(ours));
+    environment::is_given_to_all(name) || name.to_str().is_none_or(is_ours)
 }
 
 /// This program, so that another one, also of the same version, asks for itself.
@@ -113,7 +104,7 @@ pub(crate) struct Proof {
     pub(crate) actions: Vec<Fresh>,
     /// What the paths below the root are that lead to the target directory.
     pub(crate) hidden: Vec<RelPath>,
-    /// Of the fleeting variables those that count here, with the hash of their values.
+    /// The variables that count besides those that always do, with the hash of their values.
     pub(crate) variables: Vec<(String, Option<Hash>)>,
     /// Where tools were looked for.
     pub(crate) lookups: Vec<Lookup>,
@@ -184,7 +175,7 @@ pub(crate) struct Witness {
     pub(crate) paths: BTreeSet<(PathBuf, What)>,
     pub(crate) actions: Vec<Fresh>,
     pub(crate) hidden: Vec<RelPath>,
-    /// The names of variables that steps and tools are given.
+    /// The names of variables that steps track, and that say to tools who they are.
     pub(crate) variables: BTreeSet<String>,
     pub(crate) lookups: Vec<Lookup>,
 }
@@ -205,13 +196,15 @@ pub(crate) fn keep(
     if !sights.iter().all(settled) || !filesystem::all_keep_their_times(&sights) {
         return;
     }
-    let counts = |name: &&str| witness.variables.contains(*name);
-    let variables = FLEETING.into_iter().filter(counts);
+    let variables = witness.variables.into_iter().map(|name| {
+        let value = hash_of(env, &name);
+        (name, value)
+    });
     let proof = Proof {
         question: question.hash,
         actions: witness.actions,
         hidden: witness.hidden,
-        variables: variables.map(|name| (name.to_owned(), hash_of(env, name))).collect(),
+        variables: variables.collect(),
         lookups: witness.lookups,
     };
     let Some(bytes) = file::write(&proof, &sights) else { return };

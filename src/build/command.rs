@@ -175,10 +175,9 @@ pub(crate) fn watch(project: &Project, id: ActionId, env: &BTreeMap<OsString, Os
     Watch { tools, variables }
 }
 
-/// The names of variables that an action or one of its tools may be given.
+/// The names of variables that may change an action's key: what it tracks, and what its tools are given.
 pub(crate) fn variables(action: &Action) -> Vec<String> {
-    let mut variables: Vec<String> =
-        action.track_env.iter().chain(&action.pass_env).cloned().collect();
+    let mut variables: Vec<String> = action.track_env.iter().cloned().collect();
     if let Some(run) = &action.run {
         for row in rows(&tool_names(action, run), &seen_tools(run)) {
             let names = row.pass.iter().chain(row.track).copied().flatten();

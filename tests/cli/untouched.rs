@@ -203,7 +203,7 @@ fn what_else_counts_is_part_of_the_question() {
     }
     assert_eq!(p.ran(), ["a", "b"]);
     assert_eq!(with("build", "WHO", "me"), ["a"]);
-    assert_eq!(with("build", "TERM", "other"), ["a"], "a fleeting variable that a step tracks");
+    assert_eq!(with("build", "TERM", "other"), ["a"], "whatever a step tracks");
     assert!(with("build", "SHLVL", "7").is_empty());
     assert_eq!(with("test", "X", ""), ["t"]);
     assert_eq!(with("build --force #b", "X", ""), ["b"]);
@@ -250,7 +250,7 @@ fn only_the_last_few_questions_are_kept() {
     p.granular("build").success();
     settle();
     for n in 0..12 {
-        p.command("build").env("NUMBER", &n.to_string()).run().success();
+        p.command("build").env("GRANULAR_NUMBER", &n.to_string()).run().success();
     }
     assert_eq!(fs::read_dir(p.path("target/granular/untouched")).unwrap().count(), 8);
     assert_eq!(p.ran(), ["a"]);
