@@ -24,6 +24,8 @@ pub struct Hidden {
     pub directories: Vec<RelPath>,
     /// The outputs in the tree of all steps of the graph.
     pub outputs: Vec<OutputPattern>,
+    /// The paths below the root that lead to where this checkout keeps what it knows: nobody reads there.
+    pub state: Vec<RelPath>,
     /// The places of the outputs, sorted by the paths that they begin with; made when it is first needed.
     by_path: OnceLock<Vec<usize>>,
 }
@@ -31,7 +33,7 @@ pub struct Hidden {
 impl Hidden {
     /// These directories and outputs.
     pub fn new(directories: Vec<RelPath>, outputs: Vec<OutputPattern>) -> Self {
-        Self { directories, outputs, by_path: OnceLock::new() }
+        Self { directories, outputs, state: Vec::new(), by_path: OnceLock::new() }
     }
 
     /// The outputs that something may own which `patterns` could match. To ask for the patterns of one action, as is done again and again in a build, does not take the longer

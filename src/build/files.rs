@@ -19,7 +19,11 @@ use std::path::{Component, Path, PathBuf};
 pub(crate) fn hidden(project: &Project) -> Hidden {
     let outputs = project.graph.actions().iter().flat_map(|action| &action.outputs);
     let in_tree = outputs.filter(|pattern| pattern.literal().base == Base::Tree).cloned().collect();
-    Hidden::new(directories(&project.workspace, &project.state_dir), in_tree)
+    let directories = directories(&project.workspace, &project.state_dir);
+    let state = ways_below(&project.workspace, &project.state_dir);
+    let mut hidden = Hidden::new(directories, in_tree);
+    hidden.state = state;
+    hidden
 }
 
 /// How many links may lie behind one another. The kernel's own limit.
@@ -100,16 +104,16 @@ pub(crate) fn find(
 ) -> Result<(Found, Trail), BuildError> {
     let patterns: Vec<_> = planned.iter().map(|id| &project.graph[*id].inputs).collect();
     let (found, trail) = inputs::find_and_tell(&project.workspace.root, &patterns, hidden)?;
-    let states = ways_below(&project.workspace, &project.state_dir);
+    let states = &hidden.state;
     let is_faulty = |(id, found): &(ActionId, &FoundInputs)| {
         is_idle(project, *id, found)
             || !found.refused.is_empty()
-            || into_state(project, *id, found, &states).is_some()
+            || into_state(project, *id, found, states).is_some()
     };
     let faulty: Vec<(ActionId, &FoundInputs)> =
         planned.iter().copied().zip(&found).filter(is_faulty).collect();
     if !faulty.is_empty() {
-        return Err(BuildError::Mistakes(mistakes(project, &faulty, hidden, &states)?));
+        return Err(BuildError::Mistakes(mistakes(project, &faulty, hidden, states)?));
     }
     Ok((planned.iter().copied().zip(found).collect(), trail))
 }

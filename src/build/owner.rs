@@ -9,7 +9,7 @@ use super::states::{self, State, States};
 use super::unavailable::{self, CheckedInFiles, Lack, Way};
 use super::{Edges, Found, Ground, Options, command, find, now_ms, plan, restore, run};
 use crate::action::{self, ActionId};
-use crate::content::Output;
+use crate::content::{Content, Output};
 use crate::digest::Key;
 use crate::error::Result;
 use crate::event::{Event, Failure, Finished, Skip, Status, Summary};
@@ -61,6 +61,9 @@ impl Drop for Alarm {
 
 /// How old what was looked for at the start may be when an action is checked; looked for again if it is older.
 const SNAPSHOT_AGE: Duration = Duration::from_secs(1);
+
+/// For how long checks come before commands.
+const HEAD_START: Duration = Duration::from_millis(50);
 
 /// How often the loop looks whether it is asked to stop while nothing comes back.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -202,6 +205,8 @@ struct Owner<'a, 'r> {
     found_at: Instant,
     /// Whether anything has been written in this build, so that what was looked for before may not be what is there.
     disturbed: bool,
+    /// Whether a command has been started, which may have written anywhere; what is restored goes where it is declared.
+    has_run: bool,
     /// What has been warned of.
     warned: BTreeSet<String>,
     began_ms: u64,
@@ -243,6 +248,7 @@ impl<'a, 'r> Owner<'a, 'r> {
             in_use: BTreeMap::new(),
             found_at: Instant::now(),
             disturbed: false,
+            has_run: false,
             warned: BTreeSet::new(),
             began_ms: now_ms(),
             history: Vec::new(),
@@ -315,7 +321,9 @@ impl<'a, 'r> Owner<'a, 'r> {
                 state: self.up_to_date.get(&need.action).cloned().unwrap_or_default(),
             };
             let needs = graph[id].needs.iter().map(need).collect();
-            let is_current = !self.disturbed && self.found_at.elapsed() < SNAPSHOT_AGE;
+            // What is found also depends on what lies where outputs are declared; declared inputs never do.
+            let undisturbed = if find::finds(&graph[id]) { !self.disturbed } else { !self.has_run };
+            let is_current = undisturbed && self.found_at.elapsed() < SNAPSHOT_AGE;
             let found = self.found.remove(&id).filter(|_| is_current);
             let _ = self.ways.to_pool.send(Job::Check(id, needs, found, Way::Result));
         }
@@ -340,12 +348,18 @@ impl<'a, 'r> Owner<'a, 'r> {
     /// Asks for the slots of the most urgent action that waits for some.
     fn ask_for_slots(&mut self) -> Result<()> {
         let Some(id) = self.states.next_queued() else { return Ok(()) };
-        if self.asked.is_none() {
+        if self.asked.is_none() && !self.has_head_start() {
             let jobs = self.ground.project.graph[id].jobs;
             self.asked = Some(jobs);
             self.slots()?.request(jobs);
         }
         Ok(())
+    }
+
+    /// Whether what can be checked is to be checked before the first command is started: until then what was looked for at the start is what is there, and need not be looked
+    /// for again. The processors have as much to do either way.
+    fn has_head_start(&self) -> bool {
+        !self.has_run && self.states.is_checking() && self.found_at.elapsed() < HEAD_START
     }
 
     fn slots(&mut self) -> Result<&Slots> {
@@ -373,6 +387,7 @@ impl<'a, 'r> Owner<'a, 'r> {
         self.states.set(id, State::Running);
         self.in_use.insert(id, slot);
         self.disturbed = true;
+        self.has_run = true;
         self.ground.tools.forget_places();
         (self.report)(Event::Started { action: self.ground.project.graph[id].name.clone() });
         let (ground, edges, to_owner) = (self.ground, self.edges, self.ways.to_owner.clone());
@@ -398,7 +413,9 @@ impl<'a, 'r> Owner<'a, 'r> {
                 self.fail(id, failure, Told { printed, ..Told::default() })
             }
             Message::Restored(id, checked, reasons, result, outcome) => {
-                self.ground.tools.forget_places();
+                if result.outputs.iter().any(|output| may_be_a_program(&output.content)) {
+                    self.ground.tools.forget_places();
+                }
                 self.take_restored(id, checked, reasons, result, outcome)
             }
             Message::Ran(id, checked, outcome) => {
@@ -447,7 +464,6 @@ impl<'a, 'r> Owner<'a, 'r> {
             Some(result) => {
                 self.states.set(id, State::Restoring);
                 self.disturbed = true;
-                self.ground.tools.forget_places();
                 let _ =
                     self.ways.to_pool.send(Job::Restore(id, checked, reasons, result, checked_in));
             }
@@ -683,6 +699,14 @@ impl<'a, 'r> Owner<'a, 'r> {
                 (self.report)(Event::Warning { message });
             }
         }
+    }
+}
+
+fn may_be_a_program(content: &Content) -> bool {
+    match content {
+        Content::File { executable, .. } => *executable,
+        Content::Link { .. } => true,
+        Content::EmptyDirectory => false,
     }
 }
 

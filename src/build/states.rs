@@ -46,6 +46,7 @@ pub(crate) struct States {
     in_flight: HashMap<Key, Vec<ActionId>>,
     /// Who is parked behind an action that is checked again: one at a time, since all may have become the same by then.
     behind: HashMap<ActionId, Vec<ActionId>>,
+    checking: usize,
     unfinished: usize,
 }
 
@@ -74,6 +75,7 @@ impl States {
             queued: BTreeSet::new(),
             in_flight: HashMap::new(),
             behind: HashMap::new(),
+            checking: 0,
             unfinished: planned.len(),
         };
         for &id in planned {
@@ -94,11 +96,13 @@ impl States {
         match self.states.insert(id, to) {
             Some(State::Ready) => drop(self.ready.remove(&place)),
             Some(State::Queued) => drop(self.queued.remove(&place)),
+            Some(State::Checking) => self.checking -= 1,
             _ => {}
         }
         match to {
             State::Ready => drop(self.ready.insert(place)),
             State::Queued => drop(self.queued.insert(place)),
+            State::Checking => self.checking += 1,
             State::Done => {
                 self.unfinished -= 1;
                 let behind = self.behind.remove(&id).unwrap_or_default();
@@ -125,6 +129,11 @@ impl States {
     /// All actions that wait for slots, the most urgent first.
     pub(crate) fn queued(&self) -> impl Iterator<Item = ActionId> {
         self.queued.iter().map(|(_, id)| *id)
+    }
+
+    /// Whether a worker checks something.
+    pub(crate) fn is_checking(&self) -> bool {
+        self.checking > 0
     }
 
     /// Whether anything is not done with.
