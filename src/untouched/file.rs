@@ -18,6 +18,7 @@ use crate::path::RelPath;
 use crate::stat::{Kind, Stat};
 use crate::step::StepName;
 use crate::tools::Lookup;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,13 @@ pub(super) fn write(proof: &Proof, sights: &[Sight]) -> Option<Vec<u8>> {
         let (directory, name) = parts(&sight.path)?;
         groups.entry(directory).or_default().push((name, sight));
     }
+    // What was changed last is likely to be changed next: to look there first finds out soonest that something was.
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    let youngest = |children: &[(&str, &Sight)]| {
+        let stats = children.iter().filter_map(|(_, sight)| sight.stat.as_ref());
+        stats.filter(|stat| stat.kind != Kind::Directory).map(|stat| stat.ctime_ns).max()
+    };
+    groups.sort_by_cached_key(|(_, children)| Reverse(youngest(children)));
     for (directory, children) in groups {
         add_length(&mut bytes, directory.len())?;
         bytes.extend_from_slice(directory.as_bytes());
