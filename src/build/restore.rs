@@ -139,9 +139,14 @@ fn note(
     discovered: &Discovered,
 ) -> Result<(), Error> {
     let path = ground.state.fingerprint(&ground.project.graph[id].name);
-    own_file::clear_the_way(&path)
-        .and_then(|()| fs::write(&path, fingerprint))
-        .map_err(|error| Error::io("cannot write", &path, error))?;
+    // Outputs that only come back are made of what they were made of: to read costs less than to write.
+    let is_there =
+        own_file::read(&path).is_ok_and(|it| it.is_some_and(|it| it == fingerprint.as_bytes()));
+    if !is_there {
+        own_file::clear_the_way(&path)
+            .and_then(|()| fs::write(&path, fingerprint))
+            .map_err(|error| Error::io("cannot write", &path, error))?;
+    }
     find::remember(ground, id, discovered)
 }
 
