@@ -34,6 +34,12 @@ impl Expected {
         Ok(Self { known: HashMap::new(), plain, reference, there: Edits::new() })
     }
 
+    /// The home of who was asked for Go's outputs, with Go's cache in it: the standard library need not be compiled for everybody.
+    pub(crate) fn warm_home(&mut self, work: &Work) -> Result<&Path> {
+        self.of(work, &Edits::new())?;
+        Ok(&self.reference)
+    }
+
     /// Says what is wrong with the outputs in `root`, if anything is. `at` says where the output of a step is to be.
     pub(crate) fn wrong(
         &mut self,

@@ -66,6 +66,9 @@ pub(crate) fn measure(
         }
         eprintln!("{shape}: the first build of {}", kind.title());
         let began = Contender::new(kind, &work, programs, scratch).and_then(|contender| {
+            if shape == Shape::Go {
+                contender.warm(expected.warm_home(&work)?)?;
+            }
             build(&contender)?;
             let ran = contender.ran()?;
             if let Some(wrong) = wrong(&work, &contender, &mut expected)? {

@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "the benchmark needs more of it")]
 mod contender;
 #[path = "../../benches/beside/expected.rs"]
+#[allow(dead_code, reason = "the benchmark needs more of it")]
 mod expected;
 #[path = "../../benches/measuring.rs"]
 #[allow(dead_code, reason = "the benchmarks need more of it")]
