@@ -27,7 +27,6 @@ mod work;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use contender::{Contender, Kind, Programs};
 use granular::content::Input;
-use granular::digest::Digest;
 use granular::fingerprint::{self, Ingredients};
 use granular::index::Index;
 use granular::inputs::{self, Found, FoundInputs, Hidden};
@@ -137,7 +136,7 @@ fn told(times: &mut [Duration]) -> String {
     times.sort();
     let ms = |time: Option<&Duration>| time.copied().unwrap_or_default().as_secs_f64() * 1e3;
     let middle = ms(times.get(times.len() / 2));
-    format!("{middle:.2} ({:.2}–{:.2})", ms(times.first()), ms(times.last()))
+    format!("{middle:.3} ({:.2}–{:.2})", ms(times.first()), ms(times.last()))
 }
 
 /// How many instructions one pass takes: those of three passes less those of one, halved, so that what comes before does not count.
@@ -213,11 +212,12 @@ impl World {
                 }
             }
             Part::WriteIndex => {
-                // A stat that is not in it yet, so that it has to be written.
+                // A file that is not in it yet, so that it has to be written.
                 let index = Index::open(&self.file);
                 let mut stat = self.some_stat()?;
-                stat.inode = u64::MAX - 1;
-                index.remember(&stat, Digest::of(b"another"));
+                let digest = index.lookup(&stat).context("the index is empty")?;
+                stat.inode = u64::MAX;
+                index.remember(&stat, digest);
                 let saved = index.save(&root.join("index.new"));
                 ensure!(saved.map_err(|error| anyhow!("{error}"))?, "it was not written");
             }
