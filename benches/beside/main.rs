@@ -133,16 +133,21 @@ fn measure(
 const MARKS: [&str; 2] =
     ["<!-- beside: what `--store` writes begins -->\n", "<!-- beside: it ends -->\n"];
 
-/// Writes the pictures, and the table into the README.
+/// Writes the pictures, all tables to `results.md` and a short form of them into the README.
 fn render(results: &serde_json::Value, repository: &Path) -> Result<()> {
     let pictures =
         [("no-op.svg", picture::no_op(results)), ("growth.svg", picture::growth(results))];
     fs::create_dir_all(repository.join("docs"))?;
+    let mut text = String::new();
     for (name, picture) in pictures {
         if let Some(picture) = picture {
             fs::write(repository.join("docs").join(name), picture)?;
+            text.push_str(&format!("\n![Nothing to do](docs/{name})\n"));
         }
     }
+    text.push_str(&table::in_short(results));
+    text.push_str("\nEvery table, ratios to ninja and growth too: `benches/beside/results.md`; every single time: `results.json` there.\n");
+    fs::write(repository.join("benches/beside/results.md"), table::of(results))?;
     let path = repository.join("README.md");
     let readme = fs::read_to_string(&path)?;
     let places = MARKS.map(|mark| readme.find(mark));
@@ -150,8 +155,7 @@ fn render(results: &serde_json::Value, repository: &Path) -> Result<()> {
     let begin = begin + MARKS[0].len();
     ensure!(begin <= end, "the place for the figures in the README ends before it begins");
     let (before, after) = (&readme[..begin], &readme[end..]);
-    let table = table::of(results);
-    Ok(fs::write(path, format!("{before}{table}\n{after}"))?)
+    Ok(fs::write(path, format!("{before}{text}\n{after}"))?)
 }
 
 /// Measured unless others are named.
@@ -199,6 +203,10 @@ impl Arguments {
             let mut value = || words.next().with_context(|| format!("`{word}` needs a value"));
             match word.as_str() {
                 "--bench" => {} // what Cargo adds
+                "--help" => {
+                    println!("{HELP}");
+                    std::process::exit(0);
+                }
                 "--trees" => {
                     parsed.shapes = value()?.split(',').map(str::parse).collect::<Result<_>>()?
                 }

@@ -27,9 +27,9 @@ line { stroke: #3d444d }
 
 /// What a build with nothing to do takes each contender: bars, by powers of ten.
 pub(crate) fn no_op(results: &Value) -> Option<String> {
-    let mut body = String::new();
-    let mut y = 8.0;
-    for tree in results["trees"].as_array()? {
+    let trees = results["trees"].as_array().filter(|trees| !trees.is_empty())?;
+    let (mut body, mut y) = (String::new(), 8.0);
+    for tree in trees {
         let mut bars: Vec<(&str, &str, f64)> = tree["rows"]
             .as_array()?
             .iter()

@@ -14,78 +14,130 @@ pub(crate) fn of(results: &Value) -> String {
     text
 }
 
-fn of_tree(tree: &Value) -> String {
-    let empty = Vec::new();
-    let rows = tree["rows"].as_array().unwrap_or(&empty);
-    let scenarios: Vec<Scenario> = Scenario::ALL
-        .into_iter()
-        .filter(|one| rows.iter().any(|row| row["scenario"] == one.name()))
-        .collect();
-    let mut contenders: Vec<(&str, &str)> = Vec::new();
-    for row in rows {
-        let who = (text_of(&row["contender"]), text_of(&row["title"]));
-        if !contenders.contains(&who) {
-            contenders.push(who);
+/// The same in short, for the README: one table for each tree, with the ratio to ours behind each time.
+pub(crate) fn in_short(results: &Value) -> String {
+    let mut text = String::new();
+    for tree in results["trees"].as_array().into_iter().flatten() {
+        let figures = Figures::of(tree);
+        let head = ["peak MiB, no-op".to_owned()];
+        let mut table = vec![figures.head(&head)];
+        for (who, title) in &figures.contenders {
+            let mut line = vec![(*title).to_owned()];
+            line.extend(figures.scenarios.iter().map(|scenario| {
+                let time = figures.time(who, *scenario);
+                match figures.ratio(who, "granular", *scenario) {
+                    Some(ratio) if *who != "granular" => format!("{time} ({ratio:.2})"),
+                    _ => time,
+                }
+            }));
+            line.push(figures.peak(who, Scenario::NoOp));
+            table.push(line);
         }
+        let (name, runs) = (text_of(&tree["tree"]), &tree["runs"]);
+        let _ = write!(
+            text,
+            "\n#### {}\n\nMilliseconds, medians of {runs}, and how often ours goes into them:\n\n{}{}",
+            heading(name),
+            markdown(&table),
+            remarks(tree, figures.rows)
+        );
     }
-    let find = |who: &str, scenario: Scenario| {
-        rows.iter().find(|row| row["contender"] == who && row["scenario"] == scenario.name())
-    };
-    let median = |who: &str, scenario: Scenario| find(who, scenario)?["median_ms"].as_f64();
-    let head = |last: &[&str]| {
-        let mut head: Vec<String> = vec![String::new()];
-        head.extend(scenarios.iter().map(|one| one.title().to_owned()));
-        head.extend(last.iter().map(|text| (*text).to_owned()));
-        head
-    };
+    text
+}
 
-    let mut table = vec![head(&["peak MiB, cold", "no-op"])];
-    for (who, title) in &contenders {
+/// The figures of one tree, ready to be asked for.
+struct Figures<'a> {
+    rows: &'a [Value],
+    scenarios: Vec<Scenario>,
+    /// Name and title.
+    contenders: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Figures<'a> {
+    fn of(tree: &'a Value) -> Self {
+        let rows = tree["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let is_there = |one: &Scenario| rows.iter().any(|row| row["scenario"] == one.name());
+        let scenarios = Scenario::ALL.into_iter().filter(is_there).collect();
+        let mut contenders = Vec::new();
+        for row in rows {
+            let who = (text_of(&row["contender"]), text_of(&row["title"]));
+            if !contenders.contains(&who) {
+                contenders.push(who);
+            }
+        }
+        Self { rows, scenarios, contenders }
+    }
+
+    fn head(&self, more: &[String]) -> Vec<String> {
+        let scenarios = self.scenarios.iter().map(|one| one.title().to_owned());
+        [String::new()].into_iter().chain(scenarios).chain(more.iter().cloned()).collect()
+    }
+
+    fn row(&self, who: &str, scenario: Scenario) -> Option<&'a Value> {
+        let is_it = |row: &&Value| row["contender"] == who && row["scenario"] == scenario.name();
+        self.rows.iter().find(is_it)
+    }
+
+    fn median(&self, who: &str, scenario: Scenario) -> Option<f64> {
+        self.row(who, scenario)?["median_ms"].as_f64()
+    }
+
+    fn time(&self, who: &str, scenario: Scenario) -> String {
+        let Some(row) = self.row(who, scenario) else { return String::new() };
+        let mark = if row["wrong"].is_null() { "" } else { " WRONG" };
+        format!("{}{mark}", number(row["median_ms"].as_f64().unwrap_or_default()))
+    }
+
+    fn ratio(&self, who: &str, base: &str, scenario: Scenario) -> Option<f64> {
+        let base = self.median(base, scenario).filter(|base| *base > 0.0)?;
+        Some(self.median(who, scenario)? / base)
+    }
+
+    fn peak(&self, who: &str, scenario: Scenario) -> String {
+        let peak = self.row(who, scenario).and_then(|row| row["peak_mib"].as_f64());
+        peak.map(number).unwrap_or_default()
+    }
+}
+
+fn of_tree(tree: &Value) -> String {
+    let figures = Figures::of(tree);
+    let peaks = [Scenario::Cold, Scenario::NoOp];
+    let mut table = vec![figures.head(&peaks.map(|one| format!("peak MiB, {}", one.title())))];
+    for (who, title) in &figures.contenders {
         let mut line = vec![(*title).to_owned()];
-        for scenario in &scenarios {
-            let Some(row) = find(who, *scenario) else {
-                line.push(String::new());
-                continue;
-            };
-            let mark = if row["wrong"].is_null() { "" } else { " WRONG" };
-            line.push(format!("{}{mark}", number(row["median_ms"].as_f64().unwrap_or_default())));
-        }
-        for scenario in [Scenario::Cold, Scenario::NoOp] {
-            let peak = find(who, scenario).and_then(|row| row["peak_mib"].as_f64());
-            line.push(peak.map(number).unwrap_or_default());
-        }
+        line.extend(figures.scenarios.iter().map(|scenario| figures.time(who, *scenario)));
+        line.extend(peaks.map(|scenario| figures.peak(who, scenario)));
         table.push(line);
     }
     let (name, runs) = (text_of(&tree["tree"]), &tree["runs"]);
-    let mut text = format!("\n{}\n\nMilliseconds, medians of {runs}:\n\n", heading(name));
+    let mut text = format!("\n### {}\n\nMilliseconds, medians of {runs}:\n\n", heading(name));
     text.push_str(&markdown(&table));
 
     for (base, base_title) in [("granular", "cargo granular"), ("ninja", "ninja")] {
-        if !contenders.iter().any(|(who, _)| *who == base) {
+        if !figures.contenders.iter().any(|(who, _)| *who == base) {
             continue;
         }
-        let mut table = vec![head(&[])];
-        for (who, title) in contenders.iter().filter(|(who, _)| *who != base) {
+        let mut table = vec![figures.head(&[])];
+        for (who, title) in figures.contenders.iter().filter(|(who, _)| *who != base) {
+            let ratio = |scenario: &Scenario| {
+                let ratio = figures.ratio(who, base, *scenario);
+                ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default()
+            };
             let mut line = vec![(*title).to_owned()];
-            for scenario in &scenarios {
-                let ratio = median(who, *scenario)
-                    .zip(median(base, *scenario).filter(|base| *base > 0.0))
-                    .map(|(time, base)| format!("{:.2}", time / base));
-                line.push(ratio.unwrap_or_default());
-            }
+            line.extend(figures.scenarios.iter().map(ratio));
             table.push(line);
         }
         let _ = write!(text, "\nTimes that of {base_title} (less than 1: faster than it):\n\n");
         text.push_str(&markdown(&table));
     }
-    text.push_str(&remarks(tree, rows));
+    text.push_str(&remarks(tree, figures.rows));
     text
 }
 
 fn heading(tree: &str) -> String {
     match tree.split_once('x') {
-        Some((steps, files)) => format!("### {steps} steps x {files} files of 2 KB"),
-        None => "### The Go monorepo: two libraries, three services, warm Go cache".to_owned(),
+        Some((steps, files)) => format!("{steps} steps x {files} files of 2 KB"),
+        None => "The Go monorepo: two libraries, three services, warm Go cache".to_owned(),
     }
 }
 
