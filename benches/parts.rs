@@ -177,7 +177,7 @@ impl World {
         };
         let project = load(&workspace)?;
         let outputs = project.graph.actions().iter().flat_map(|action| &action.outputs);
-        let hidden = Hidden { directories: Vec::new(), outputs: outputs.cloned().collect() };
+        let hidden = Hidden::new(Vec::new(), outputs.cloned().collect());
         let file = root.join("index");
         let index = Index::open(&file);
         let found = walk(&project, &hidden)?;
