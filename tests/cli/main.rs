@@ -22,6 +22,7 @@ mod exec;
 mod explain;
 mod failure;
 mod faults;
+mod generated_trees;
 mod go_monorepo;
 mod matrix;
 mod output;
