@@ -15,6 +15,7 @@ mod quantity;
 mod settings;
 mod step;
 pub(crate) mod suggest;
+mod table;
 mod value;
 mod version;
 
@@ -140,17 +141,17 @@ impl<'a> Reading<'a> {
         let mut notes = value::Notes::new(section.manifest);
         let path = format!("{}.metadata.granular", section.owner());
         let form = format!("[{path}.steps.NAME]");
-        let steps = notes.table(&format!("`{path}`"), &section.entry, &form).and_then(|table| {
+        let steps = notes.table(&format!("`{path}`"), section.entry, &form).and_then(|table| {
             if section.package.is_none() {
                 self.config.settings = settings::read(&mut notes, table, &self.workspace.root);
             }
             settings::check_keys(&mut notes, section, table);
-            let steps = document::entry(table, "steps")?;
-            notes.table(&format!("`steps` in `{path}`"), &steps, &form)
+            let steps = table.get("steps")?;
+            notes.table(&format!("`steps` in `{path}`"), steps, &form)
         });
-        for entry in steps.map(document::entries).unwrap_or_default() {
+        for entry in steps.into_iter().flat_map(|table| &table.entries) {
             let before = notes.mistakes.len();
-            let step = step::read(&mut notes, &self.declared, &mut self.later, section, &entry);
+            let step = step::read(&mut notes, &self.declared, &mut self.later, section, entry);
             if let Some(step) = step {
                 if notes.mistakes.len() > before {
                     self.unsure.insert(step.name.clone());
@@ -204,15 +205,12 @@ fn declared(workspace: &Workspace, sections: &[Section<'_>]) -> Declared {
     let mut declared = Declared::default();
     declared.packages.extend(workspace.packages.iter().map(|package| package.name.clone()));
     for section in sections {
-        let steps = section
-            .entry
-            .item
-            .as_table_like()
-            .and_then(|table| table.get("steps")?.as_table_like());
-        for (step, _) in steps.into_iter().flat_map(toml_edit::TableLike::iter) {
+        let steps =
+            section.entry.item.as_table().and_then(|table| table.get("steps")?.item.as_table());
+        for step in steps.into_iter().flat_map(|table| &table.entries) {
             declared.steps.insert(StepName {
                 package: section.package.map(str::to_owned),
-                step: step.to_owned(),
+                step: step.name.clone(),
             });
         }
     }

@@ -1,8 +1,9 @@
 //! The needs of a step: which steps its texts name, and what it calls them.
 
 use super::Declared;
-use super::document::{Entry, Section};
+use super::document::Section;
 use super::suggest::suggest;
+use super::table::Entry;
 use super::value::Notes;
 use crate::step::{DeclaredNeed, Spanned, StepName};
 use std::collections::HashMap;
@@ -39,7 +40,7 @@ pub(super) fn read<'a>(
     declared: &Declared,
     section: &Section<'_>,
     step: &StepName,
-    entry: &Entry<'a>,
+    entry: &'a Entry,
     may_be_absent: bool,
 ) -> Needs {
     let mut needs = Needs::default();

@@ -25,6 +25,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use toml::de::DeTable;
 
 /// Variables that decide on the target directory.
 const VARIABLES: [&str; 3] = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR", "CARGO_HOME"];
@@ -127,10 +128,10 @@ fn configurations(question: &Question) -> Vec<PathBuf> {
 /// The wildcards in `workspace.members`. `None` where they cannot be told.
 fn wild_members(workspace: &Workspace) -> Option<Vec<String>> {
     let text = fs::read_to_string(workspace.root.join("Cargo.toml")).ok()?;
-    let document = toml_edit::Document::parse(text.as_str()).ok()?;
-    let members = document.get("workspace").and_then(|table| table.get("members"));
-    let members = members.and_then(|members| members.as_array());
-    let members = members.into_iter().flatten().filter_map(|member| member.as_str());
+    let document = DeTable::parse(&text).ok()?;
+    let members = document.get_ref().get("workspace").and_then(|it| it.get_ref().get("members"));
+    let members = members.and_then(|members| members.get_ref().as_array());
+    let members = members.into_iter().flatten().filter_map(|member| member.get_ref().as_str());
     Some(members.filter(|member| is_wild(member)).map(str::to_owned).collect())
 }
 
@@ -194,8 +195,9 @@ fn likely_target(question: &Question, root: &Path) -> Option<PathBuf> {
         if !text.contains("target-dir") {
             return None;
         }
-        let document = toml_edit::Document::parse(text.as_str()).ok()?;
-        let dir = document.get("build")?.get("target-dir")?.as_str()?;
+        let document = DeTable::parse(&text).ok()?;
+        let dir = document.get_ref().get("build")?.get_ref().get("target-dir")?.get_ref();
+        let dir = dir.as_str()?;
         Some(path.parent()?.parent()?.join(dir))
     });
     Some(configured.unwrap_or_else(|| root.join("target")))
