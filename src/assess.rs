@@ -4,10 +4,11 @@ use crate::action::{self, ActionId};
 use crate::build::check::{self, Checked, Need, UpToDate, Verdict};
 use crate::build::unavailable::{self, Lack, Way};
 use crate::build::{BuildError, Ground, files, find, plan};
-use crate::content::Output;
+use crate::content::{Input, Output};
+use crate::discover::memory::Memory;
 use crate::event::Failure;
 use crate::fingerprint::Fingerprint;
-use crate::found::Discovery;
+use crate::found::{Discovery, Finder};
 use crate::index::Index;
 use crate::path::RelPath;
 use crate::project::Project;
@@ -196,7 +197,7 @@ fn assess_one(
         Assessment {
             action: id,
             outlook,
-            found: find::told(&checked.discovered.now, &checked.inputs),
+            found: told(&checked.discovered.now, &checked.inputs),
             fingerprint: Some(checked.fingerprint),
             reasons,
             record,
@@ -242,4 +243,21 @@ fn message_of(failure: Failure) -> String {
         Failure::Outputs { faults, .. } => faults.join("; "),
         Failure::Command { repeat, .. } => repeat,
     }
+}
+
+/// What was found, for people's eyes.
+fn told(memory: &Memory, inputs: &[Input]) -> Vec<Discovery> {
+    let mut told: Vec<Discovery> = Vec::new();
+    for finder in [Finder::GoList, Finder::Depfile] {
+        let found = inputs.iter().map(|input| input.path.as_str());
+        let mut paths: Vec<String> =
+            found.filter(|path| memory.finder(path) == Some(finder)).map(str::to_owned).collect();
+        if finder == Finder::Depfile {
+            paths.extend(memory.set.iter().flat_map(|set| set.outside.clone()));
+        }
+        if !paths.is_empty() {
+            told.push(Discovery { finder, paths });
+        }
+    }
+    told
 }

@@ -59,6 +59,7 @@ pub struct Outside {
 
 /// What a finder found, for people's eyes.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg(feature = "program")]
 pub struct Discovery {
     /// Who found it.
     pub finder: Finder,

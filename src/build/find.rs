@@ -14,7 +14,7 @@ use crate::discover::memory::{GoMemory, Memory};
 use crate::discover::sight::{Seen, Sight};
 use crate::error::{Error, Result};
 use crate::event::Failure;
-use crate::found::{Discovery, Finder, FoundSet, Outside};
+use crate::found::{Finder, FoundSet, Outside};
 use crate::index::is_settled;
 use crate::inputs::{self, Found, FoundInputs};
 use crate::outputs::Roots;
@@ -426,23 +426,6 @@ pub(crate) fn changed(
         }
     }
     Ok(changed)
-}
-
-/// What was found, for people's eyes.
-pub(crate) fn told(memory: &Memory, inputs: &[Input]) -> Vec<Discovery> {
-    let mut told: Vec<Discovery> = Vec::new();
-    for finder in [Finder::GoList, Finder::Depfile] {
-        let found = inputs.iter().map(|input| input.path.as_str());
-        let mut paths: Vec<String> =
-            found.filter(|path| memory.finder(path) == Some(finder)).map(str::to_owned).collect();
-        if finder == Finder::Depfile {
-            paths.extend(memory.set.iter().flat_map(|set| set.outside.clone()));
-        }
-        if !paths.is_empty() {
-            told.push(Discovery { finder, paths });
-        }
-    }
-    told
 }
 
 /// Whether a found path is an input. Not so if a need of the action exports it; refused if it is an output of any other step.

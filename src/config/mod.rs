@@ -86,6 +86,7 @@ struct Later {
 /// An error only where a manifest cannot be read at all.
 ///
 /// Where the workspace asks for a newer program, this is the only mistake: an older one cannot judge what came later.
+#[cfg(feature = "program")]
 pub fn load(workspace: &Workspace) -> Result<(Config, Vec<Mistake>)> {
     load_with(workspace, None, &Triple::default())
 }

@@ -6,6 +6,7 @@
 
 use super::held::{self, Openings};
 use super::slots::Jobserver;
+#[cfg(feature = "program")]
 use super::streams::{Errors, Stream};
 use super::tree::{reap_orphans as reap_tree_orphans, start};
 use super::watch::{Limits, Watched, watch};
@@ -97,6 +98,7 @@ impl Executor for ChildExecutor {
 impl ChildExecutor {
     /// Runs `command` as [`Executor::run`] does, and gives what it prints to `pass` at once, as it comes. The two outputs are two pipes, and
     /// the log says which bytes went to which (see [`super::streams`]).
+    #[cfg(feature = "program")]
     pub fn run_apart(
         &self,
         command: &Command,

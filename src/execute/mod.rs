@@ -8,6 +8,7 @@ mod held;
 pub mod interrupt;
 pub(crate) mod remains;
 pub mod slots;
+#[cfg(feature = "program")]
 pub mod streams;
 #[cfg(unix)]
 mod tree;

@@ -116,6 +116,7 @@ impl Records {
     }
 
     /// The names of all actions that something is known of.
+    #[cfg(feature = "program")]
     pub fn actions(&self) -> Vec<String> {
         self.journal().entries.keys().cloned().collect()
     }
@@ -137,6 +138,7 @@ impl Records {
     }
 
     /// Drops everything about actions for which `keep` is false.
+    #[cfg(feature = "program")]
     pub fn retain(&self, keep: impl Fn(&str) -> bool) -> Result<()> {
         let mut journal = self.journal();
         journal.entries.retain(|action, _| keep(action));
