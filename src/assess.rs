@@ -10,6 +10,7 @@ use crate::event::Failure;
 use crate::fingerprint::Fingerprint;
 use crate::found::{Discovery, Finder};
 use crate::index::Index;
+use crate::ordered::Map;
 use crate::path::RelPath;
 use crate::project::Project;
 use crate::reason::DirtyReason;
@@ -17,7 +18,6 @@ use crate::state::State;
 use crate::state::records::{Record, Records, Why};
 use crate::store::Store;
 use crate::tools::Tools;
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ pub struct Edges<'a> {
     /// Where results are kept; `None` to do without.
     pub store: Option<&'a dyn Store>,
     /// The environment of this process.
-    pub env: &'a BTreeMap<OsString, OsString>,
+    pub env: &'a Map<OsString, OsString>,
 }
 
 /// Assesses `wanted` and all that it needs, in the graph's order. With `force` those wanted would run whatever is recorded.
@@ -90,7 +90,7 @@ pub fn assess(
         beside: None,
     };
     // What each action would export; nothing for those of which that is not known before they run.
-    let mut known: BTreeMap<ActionId, Arc<UpToDate>> = BTreeMap::new();
+    let mut known: Map<ActionId, Arc<UpToDate>> = Map::new();
     let mut assessments = Vec::new();
     for id in planned {
         let assessment = match needs_of(project, id, &known) {
@@ -129,7 +129,7 @@ pub fn inputs(
 fn needs_of(
     project: &Project,
     id: ActionId,
-    known: &BTreeMap<ActionId, Arc<UpToDate>>,
+    known: &Map<ActionId, Arc<UpToDate>>,
 ) -> Result<Vec<Need>, Vec<ActionId>> {
     let needs = &project.graph[id].needs;
     let unknown: Vec<_> =

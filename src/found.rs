@@ -17,6 +17,7 @@ use crate::canon::{self, Fields};
 use crate::content::Content;
 use crate::digest::{Hash, Key};
 use crate::format;
+use crate::ordered;
 use crate::path::RelPath;
 use std::fmt;
 use std::fmt::Write as _;
@@ -102,9 +103,9 @@ impl Outside {
 impl FoundSet {
     /// The set of these paths, in any order.
     pub fn new(mut files: Vec<RelPath>, mut outside: Vec<String>) -> Self {
-        files.sort_unstable();
+        ordered::sort(&mut files);
         files.dedup();
-        outside.sort_unstable();
+        ordered::sort(&mut outside);
         outside.dedup();
         Self { files, outside }
     }

@@ -45,7 +45,7 @@
 //!
 //! | layer | modules |
 //! | --- | --- |
-//! | alphabet: plain data and pure functions | [`digest`], [`path`], [`canon`], [`content`], [`error`], [`mistake`], [`format`](mod@format) |
+//! | alphabet: plain data and pure functions | [`ordered`], [`digest`], [`path`], [`canon`], [`content`], [`error`], [`mistake`], [`format`](mod@format) |
 //! | declarations: from tables to a graph | [`workspace`], [`triple`], [`template`], [`pattern`], [`step`](mod@step), [`config`], [`action`], [`matrix`], [`graph`], [`select`], [`project`], `declare`, [`adhoc`] |
 //! | the tree: what is on disk | [`stat`], `own_file`, [`index`], `ignore`, `walk`, [`inputs`] |
 //! | keys: what may change outputs | [`environment`], [`rustup`], [`tools`], [`export`], [`found`], [`fingerprint`], [`reason`] |
@@ -120,6 +120,7 @@ pub mod index;
 pub mod inputs;
 pub mod matrix;
 pub mod mistake;
+pub mod ordered;
 mod os;
 pub mod outputs;
 mod own_file;

@@ -7,6 +7,7 @@ use super::suggest::suggest;
 use super::table::{Entry, Table};
 use super::value::Notes;
 use crate::mistake::Mistake;
+use crate::ordered;
 use crate::step::{Artifact, ArtifactKind, Spanned, StepName};
 use crate::template;
 use std::ops::Range;
@@ -221,7 +222,7 @@ impl<'a> Reading<'_, 'a> {
         let Some(entry) = self.table.get("features") else { return Vec::new() };
         let texts = notes.strings(&self.what("features"), entry).unwrap_or_default();
         let mut features: Vec<String> = texts.iter().map(|text| text.value.to_owned()).collect();
-        features.sort();
+        ordered::sort(&mut features);
         features.dedup();
         features
     }

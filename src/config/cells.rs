@@ -6,9 +6,9 @@ use super::table::{Entry, Table};
 use super::value::Notes;
 use crate::action::ActionName;
 use crate::matrix::{self, Cell};
+use crate::ordered::Map;
 use crate::step::{Spanned, StepName};
 use crate::template;
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// More actions of one step than these are taken for a slip.
@@ -21,7 +21,7 @@ const LONGEST_NAME: usize = 200;
 const NO_ACTION: &str = "so there would be no action";
 
 /// The variables of a matrix and their values.
-pub(super) type Variables = BTreeMap<String, Vec<String>>;
+pub(super) type Variables = Map<String, Vec<String>>;
 
 /// Reads `matrix`. `None` if there is a mistake in it.
 pub(super) fn read<'a>(
@@ -107,7 +107,7 @@ pub(super) fn check(
 
 /// What is wrong with the names of the actions, and the way out.
 fn indistinct(step: &StepName, cells: &[Cell]) -> Option<(String, String)> {
-    let mut directories: BTreeMap<String, ActionName> = BTreeMap::new();
+    let mut directories: Map<String, ActionName> = Map::new();
     for cell in cells {
         let name = ActionName { step: step.clone(), cell: cell.clone() };
         let directory = name.out_dir().name().unwrap_or_default().to_lowercase();

@@ -7,11 +7,11 @@ use super::suggest::suggest;
 use super::table::Entry;
 use super::value::Notes;
 use crate::mistake::Mistake;
+use crate::ordered::Set;
 use crate::path::RelPath;
 use crate::step::{Discover, Spanned, Step, StepName};
 use crate::template::{Piece, Template};
 use crate::workspace::Workspace;
-use std::collections::BTreeSet;
 
 const KEYS: [&str; 3] = ["go", "tags", "test"];
 
@@ -185,7 +185,7 @@ pub(super) fn missing_packages(
     workspace: &Workspace,
     steps: &[Step],
     later: &Later,
-    unsure: &BTreeSet<StepName>,
+    unsure: &Set<StepName>,
 ) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     for (step, directory, place) in &later.packages {

@@ -21,12 +21,12 @@ mod version;
 
 use crate::error::Result;
 use crate::mistake::{Mistake, Place};
+use crate::ordered::{self, Map, Set};
 use crate::path::RelPath;
 use crate::step::{Step, StepName};
 use crate::triple::Triple;
 use crate::workspace::Workspace;
 use document::Section;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Everything that the tables of a workspace say.
@@ -64,9 +64,9 @@ pub(crate) struct Extra {
 #[derive(Debug, Default)]
 struct Declared {
     /// The names of all steps, also of those that cannot be read.
-    steps: BTreeSet<StepName>,
+    steps: Set<StepName>,
     /// The names of all packages of the workspace.
-    packages: BTreeSet<String>,
+    packages: Set<String>,
     /// What is built for.
     triple: Triple,
 }
@@ -110,7 +110,7 @@ pub(crate) fn load_with(
     if let Some(mistake) = sections.iter().find_map(settings::too_new) {
         return Ok((Config::default(), vec![mistake]));
     }
-    sections.sort_by_key(|section| section.package);
+    ordered::sort_by_key(&mut sections, |section| section.package);
     let declared = Declared { triple: triple.clone(), ..declared(workspace, &sections) };
     let mut reading = Reading::new(workspace, declared);
     for section in &sections {
@@ -129,13 +129,13 @@ struct Reading<'a> {
     mistakes: Vec<Mistake>,
     later: Later,
     /// Steps with mistakes of their own, of which nothing more can be said.
-    unsure: BTreeSet<StepName>,
+    unsure: Set<StepName>,
 }
 
 impl<'a> Reading<'a> {
     fn new(workspace: &'a Workspace, declared: Declared) -> Self {
         let (config, later) = (Config::default(), Later::default());
-        Self { workspace, declared, config, mistakes: Vec::new(), later, unsure: BTreeSet::new() }
+        Self { workspace, declared, config, mistakes: Vec::new(), later, unsure: Set::new() }
     }
 
     fn section(&mut self, section: &Section<'_>) {
@@ -220,12 +220,14 @@ fn declared(workspace: &Workspace, sections: &[Section<'_>]) -> Declared {
 
 /// Steps whose names differ in nothing but upper and lower case: on some file systems their outputs would lie in one place.
 fn same_but_for_case(steps: &[Step]) -> Vec<Mistake> {
-    let mut seen: BTreeMap<String, &Step> = BTreeMap::new();
+    let lower = |step: &Step| step.name.to_string().to_lowercase();
+    let mut lower: Vec<(String, &Step)> = steps.iter().map(|step| (lower(step), step)).collect();
+    ordered::sort_by(&mut lower, |(one, _), (other, _)| one.cmp(other));
     let mut mistakes = Vec::new();
-    for step in steps {
-        let lower = step.name.to_string().to_lowercase();
-        let Some(first) = seen.get(&lower) else {
-            seen.insert(lower, step);
+    let mut first_of_name: Option<(&String, &Step)> = None;
+    for (name, step) in &lower {
+        let Some((_, first)) = first_of_name.filter(|(of, _)| *of == name) else {
+            first_of_name = Some((name, step));
             continue;
         };
         let message = format!(
@@ -245,7 +247,7 @@ fn missing_directories(
     workspace: &Workspace,
     steps: &[Step],
     later: &Later,
-    unsure: &BTreeSet<StepName>,
+    unsure: &Set<StepName>,
 ) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     for (step, directory, place) in &later.directories {
@@ -265,8 +267,8 @@ fn missing_directories(
 }
 
 /// Placeholders for the output directory of a step that leaves nothing there.
-fn empty_needs(steps: &[Step], later: &Later, unsure: &BTreeSet<StepName>) -> Vec<Mistake> {
-    let steps: BTreeMap<&StepName, &Step> = steps.iter().map(|step| (&step.name, step)).collect();
+fn empty_needs(steps: &[Step], later: &Later, unsure: &Set<StepName>) -> Vec<Mistake> {
+    let steps: Map<&StepName, &Step> = steps.iter().map(|step| (&step.name, step)).collect();
     let mut mistakes = Vec::new();
     for (need, place) in &later.need_outs {
         let is_empty =
@@ -291,9 +293,9 @@ pub(crate) fn in_order(mut mistakes: Vec<Mistake>, workspace: &Workspace) -> Vec
         .iter()
         .enumerate()
         .map(|(place, package)| (package.manifest.clone(), place + 1));
-    let mut places: BTreeMap<PathBuf, usize> = places.collect();
+    let mut places: Map<PathBuf, usize> = places.collect();
     places.insert(workspace.root.join("Cargo.toml"), 0);
-    mistakes.sort_by_key(|mistake| {
+    ordered::sort_by_key(&mut mistakes, |mistake| {
         (places.get(&mistake.place.file).copied(), mistake.place.span.start)
     });
     mistakes

@@ -5,8 +5,8 @@ use super::document::Section;
 use super::suggest::suggest;
 use super::table::Entry;
 use super::value::Notes;
+use crate::ordered::Map;
 use crate::step::{DeclaredNeed, Spanned, StepName};
-use std::collections::HashMap;
 
 /// The needs of one step by the names that placeholders give them.
 #[derive(Debug, Default)]
@@ -69,7 +69,7 @@ pub(super) fn read<'a>(
 
 /// Two needs with one variable: a command would find one of them only.
 fn check_variables(notes: &mut Notes<'_>, step: &StepName, needs: &[Spanned<DeclaredNeed>]) {
-    let mut first: HashMap<String, &Spanned<DeclaredNeed>> = HashMap::new();
+    let mut first: Map<String, &Spanned<DeclaredNeed>> = Map::new();
     for need in needs {
         let variable = need.value.variable();
         let Some(first) = first.get(&variable) else {

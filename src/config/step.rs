@@ -13,11 +13,11 @@ use super::value::Notes;
 use super::{Declared, Later};
 use crate::matrix::Cell;
 use crate::mistake::Mistake;
+use crate::ordered::Map;
 use crate::path::RelPath;
 use crate::step::{Fallback, Run, Spanned, Step, StepName, Unavailable};
 use crate::template::{Piece, Template};
 use crate::triple::Triple;
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -320,7 +320,7 @@ impl<'a> Fields<'a> {
         let before = notes.mistakes.len();
         let variables = match &entry {
             Some(entry) => cells::read(notes, &self.name, entry),
-            None => Some(BTreeMap::new()),
+            None => Some(Map::new()),
         };
         let exclude = self.get("matrix-exclude");
         let excluded = exclude
@@ -441,8 +441,8 @@ impl<'a> Fields<'a> {
         notes: &mut Notes<'a>,
         later: &mut Later,
         scope: &Scope<'_>,
-    ) -> BTreeMap<String, Spanned<Template>> {
-        let mut env = BTreeMap::new();
+    ) -> Map<String, Spanned<Template>> {
+        let mut env = Map::new();
         let Some(table) = self
             .get("env")
             .and_then(|entry| notes.table(&self.what("env"), entry, "{ NAME = \"VALUE\" }"))
@@ -470,8 +470,8 @@ impl<'a> Fields<'a> {
     }
 
     /// The names of `track-env` or `pass-env`, each with its place.
-    fn variables(&self, notes: &mut Notes<'a>, key: &str) -> BTreeMap<String, Range<usize>> {
-        let mut names = BTreeMap::new();
+    fn variables(&self, notes: &mut Notes<'a>, key: &str) -> Map<String, Range<usize>> {
+        let mut names = Map::new();
         let Some(entry) = self.get(key) else { return names };
         for name in notes.strings(&self.what(key), entry).unwrap_or_default() {
             let good = self.check_plain(notes, key, &name)
@@ -519,11 +519,11 @@ impl<'a> Fields<'a> {
     fn check_variables(
         &self,
         notes: &mut Notes<'_>,
-        env: &BTreeMap<String, Spanned<Template>>,
-        track: &BTreeMap<String, Range<usize>>,
-        pass: &BTreeMap<String, Range<usize>>,
+        env: &Map<String, Spanned<Template>>,
+        track: &Map<String, Range<usize>>,
+        pass: &Map<String, Range<usize>>,
     ) {
-        let set: BTreeMap<String, Range<usize>> =
+        let set: Map<String, Range<usize>> =
             env.iter().map(|(name, value)| (name.clone(), value.span.clone())).collect();
         let pairs = [
             ("env", &set, "track-env", track),

@@ -1,5 +1,6 @@
 //! Tables as they stand in a manifest: every key and value with its place, in the order of the file. Knows TOML, and none of our keys.
 
+use crate::ordered;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
@@ -136,7 +137,7 @@ fn table(text: &str, table: &DeTable<'_>, span: &Range<usize>) -> Result<Table, 
         let name = key.get_ref().clone().into_owned();
         entries.push(Entry { name, key: key.span(), item, value: span });
     }
-    entries.sort_by_key(|entry| entry.key.start);
+    ordered::sort_by_key(&mut entries, |entry| entry.key.start);
     Ok(Table { entries, is_inline: begins(text, span, '{') })
 }
 

@@ -13,6 +13,7 @@ use crate::content::{Content, Input, Output};
 use crate::digest::{Hash, Key};
 use crate::error::{Error, Result};
 use crate::format;
+use crate::ordered;
 use crate::own_file;
 use crate::path::RelPath;
 use crate::reason::DirtyReason;
@@ -169,7 +170,7 @@ impl Records {
     fn rewrite(&self, journal: &mut Journal) -> Result<()> {
         let mut bytes = header().into_bytes();
         let mut entries: Vec<_> = journal.entries.iter().collect();
-        entries.sort_by_key(|(action, _)| *action);
+        ordered::sort_by_key(&mut entries, |(action, _)| *action);
         entries.iter().for_each(|(_, entry)| bytes.extend_from_slice(&entry.bytes));
         own_file::replace(&self.path, &bytes)
             .map_err(|error| Error::io("cannot write the records", &self.path, error))?;

@@ -17,9 +17,9 @@ use crate::canon::{self, Fields};
 use crate::digest::Hash;
 use crate::format;
 use crate::index::is_settled;
+use crate::ordered::Set;
 use crate::own_file;
 use crate::stat::{Kind, Stat};
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
@@ -101,7 +101,7 @@ fn surroundings(
     if let Some(target) = &question.target_dir {
         given.push(("--target-dir".to_owned(), question.dir.join(target).to_str()?.to_owned()));
     }
-    let mut paths: BTreeSet<PathBuf> = manifests(workspace);
+    let mut paths: Set<PathBuf> = manifests(workspace);
     paths.extend(configurations(question).into_iter().filter(|path| path.exists()));
     paths.extend(searched(workspace, &members)?);
     let stat = |path: PathBuf| {
@@ -111,7 +111,7 @@ fn surroundings(
     Some(Surroundings { given, members, seen: paths.into_iter().map(stat).collect::<Option<_>>()? })
 }
 
-fn manifests(workspace: &Workspace) -> BTreeSet<PathBuf> {
+fn manifests(workspace: &Workspace) -> Set<PathBuf> {
     let members = workspace.packages.iter().map(|package| package.manifest.clone());
     members.chain([workspace.root.join("Cargo.toml")]).collect()
 }
@@ -141,15 +141,15 @@ fn is_wild(part: &str) -> bool {
 
 /// Where new members can turn up: the directories that a wildcard in `workspace.members` searches, and the manifests that are not there
 /// in what it finds. `None` where that cannot be told.
-fn searched(workspace: &Workspace, members: &[String]) -> Option<BTreeSet<PathBuf>> {
-    let mut found = BTreeSet::new();
+fn searched(workspace: &Workspace, members: &[String]) -> Option<Set<PathBuf>> {
+    let mut found = Set::new();
     for pattern in members {
         search(&workspace.root, pattern, &mut found)?;
     }
     Some(found)
 }
 
-fn search(root: &Path, pattern: &str, found: &mut BTreeSet<PathBuf>) -> Option<()> {
+fn search(root: &Path, pattern: &str, found: &mut Set<PathBuf>) -> Option<()> {
     if pattern.contains("**") {
         return None;
     }
