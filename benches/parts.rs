@@ -30,13 +30,13 @@ use granular::content::Input;
 use granular::fingerprint::{self, Ingredients};
 use granular::index::Index;
 use granular::inputs::{self, Found, FoundInputs, Hidden};
+use granular::ordered::Map;
 use granular::pattern::InputPatterns;
 use granular::project::{self, Project};
 use granular::select::{self, Selection};
 use granular::stat::Stat;
 use granular::triple::Triple;
 use granular::workspace::Workspace;
-use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -222,7 +222,7 @@ impl World {
                 ensure!(saved.map_err(|error| anyhow!("{error}"))?, "it was not written");
             }
             Part::Fingerprint => {
-                let nothing = BTreeMap::new();
+                let nothing = Map::new();
                 for (action, inputs) in self.project.graph.actions().iter().zip(&self.inputs) {
                     black_box(fingerprint::of(&Ingredients {
                         action,

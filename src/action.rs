@@ -1,10 +1,10 @@
 //! One concrete command: a step after its matrix is expanded. Plain data.
 
+use crate::ordered::{Map, Set};
 use crate::path::RelPath;
 use crate::pattern::{InputPatterns, OutputPattern};
 use crate::step::{Artifact, Fallback, Run, StepName};
 use crate::template::Template;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub struct ActionName {
     /// The step it comes from.
     pub step: StepName,
     /// Variable and value, in the order of the variables' names; empty without a matrix.
-    pub cell: BTreeMap<String, String>,
+    pub cell: Map<String, String>,
 }
 
 /// One command with everything that is declared of it. No [`crate::template::Piece::Matrix`] is left in it.
@@ -43,11 +43,11 @@ pub struct Action {
     /// What Cargo builds before it is checked.
     pub cargo: Vec<Artifact>,
     /// See the fields of the same names in [`crate::step::Step`].
-    pub env: BTreeMap<String, Template>,
+    pub env: Map<String, Template>,
     /// Passed through, part of the key.
-    pub track_env: BTreeSet<String>,
+    pub track_env: Set<String>,
     /// Passed through, not part of the key.
-    pub pass_env: BTreeSet<String>,
+    pub pass_env: Set<String>,
     /// Programs it uses besides the one that `run` starts.
     pub tools: Vec<String>,
     /// Belongs to `test`.

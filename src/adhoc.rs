@@ -14,12 +14,12 @@ use crate::declare::Table;
 use crate::digest::Hash;
 use crate::error::{Error, Result};
 use crate::mistake::Mistake;
+use crate::ordered::{self, Map};
 use crate::path::RelPath;
 use crate::project::{self, Project};
 use crate::step::StepName;
 use crate::triple::Triple;
 use crate::workspace::Workspace;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The package that such steps belong to; no real one can have the name.
@@ -39,7 +39,7 @@ pub struct Adhoc {
     /// By their full names.
     pub needs: Vec<String>,
     /// Variables to set.
-    pub env: BTreeMap<String, String>,
+    pub env: Map<String, String>,
     /// Variables to pass through that count.
     pub track_env: Vec<String>,
     /// Variables to pass through that do not.
@@ -66,7 +66,7 @@ impl Adhoc {
     fn step(&self, dir: &RelPath) -> String {
         let in_tree = self.outputs.iter().filter(|output| !output.starts_with("{out}"));
         let mut in_tree: Vec<&String> = in_tree.collect();
-        in_tree.sort();
+        ordered::sort(&mut in_tree);
         let readable = match in_tree.first() {
             Some(output) => output.trim_end_matches(['/', '*', '.']),
             None => self.run.first().map_or("", String::as_str),

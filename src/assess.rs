@@ -4,11 +4,13 @@ use crate::action::{self, ActionId};
 use crate::build::check::{self, Checked, Need, UpToDate, Verdict};
 use crate::build::unavailable::{self, Lack, Way};
 use crate::build::{BuildError, Ground, files, find, plan};
-use crate::content::Output;
+use crate::content::{Input, Output};
+use crate::discover::memory::Memory;
 use crate::event::Failure;
 use crate::fingerprint::Fingerprint;
-use crate::found::Discovery;
+use crate::found::{Discovery, Finder};
 use crate::index::Index;
+use crate::ordered::Map;
 use crate::path::RelPath;
 use crate::project::Project;
 use crate::reason::DirtyReason;
@@ -16,7 +18,6 @@ use crate::state::State;
 use crate::state::records::{Record, Records, Why};
 use crate::store::Store;
 use crate::tools::Tools;
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::Arc;
 
@@ -61,7 +62,7 @@ pub struct Edges<'a> {
     /// Where results are kept; `None` to do without.
     pub store: Option<&'a dyn Store>,
     /// The environment of this process.
-    pub env: &'a BTreeMap<OsString, OsString>,
+    pub env: &'a Map<OsString, OsString>,
 }
 
 /// Assesses `wanted` and all that it needs, in the graph's order. With `force` those wanted would run whatever is recorded.
@@ -89,7 +90,7 @@ pub fn assess(
         beside: None,
     };
     // What each action would export; nothing for those of which that is not known before they run.
-    let mut known: BTreeMap<ActionId, Arc<UpToDate>> = BTreeMap::new();
+    let mut known: Map<ActionId, Arc<UpToDate>> = Map::new();
     let mut assessments = Vec::new();
     for id in planned {
         let assessment = match needs_of(project, id, &known) {
@@ -128,7 +129,7 @@ pub fn inputs(
 fn needs_of(
     project: &Project,
     id: ActionId,
-    known: &BTreeMap<ActionId, Arc<UpToDate>>,
+    known: &Map<ActionId, Arc<UpToDate>>,
 ) -> Result<Vec<Need>, Vec<ActionId>> {
     let needs = &project.graph[id].needs;
     let unknown: Vec<_> =
@@ -196,7 +197,7 @@ fn assess_one(
         Assessment {
             action: id,
             outlook,
-            found: find::told(&checked.discovered.now, &checked.inputs),
+            found: told(&checked.discovered.now, &checked.inputs),
             fingerprint: Some(checked.fingerprint),
             reasons,
             record,
@@ -242,4 +243,21 @@ fn message_of(failure: Failure) -> String {
         Failure::Outputs { faults, .. } => faults.join("; "),
         Failure::Command { repeat, .. } => repeat,
     }
+}
+
+/// What was found, for people's eyes.
+fn told(memory: &Memory, inputs: &[Input]) -> Vec<Discovery> {
+    let mut told: Vec<Discovery> = Vec::new();
+    for finder in [Finder::GoList, Finder::Depfile] {
+        let found = inputs.iter().map(|input| input.path.as_str());
+        let mut paths: Vec<String> =
+            found.filter(|path| memory.finder(path) == Some(finder)).map(str::to_owned).collect();
+        if finder == Finder::Depfile {
+            paths.extend(memory.set.iter().flat_map(|set| set.outside.clone()));
+        }
+        if !paths.is_empty() {
+            told.push(Discovery { finder, paths });
+        }
+    }
+    told
 }

@@ -7,12 +7,12 @@ use crate::digest::Hash;
 use crate::execute::child::{self, Answer};
 use crate::execute::slots::Jobserver;
 use crate::execute::{Ending, Stop};
+use crate::ordered::Map;
 use crate::step::{Artifact, ArtifactKind};
 use crate::template::shell::{Line, Shell};
 use crate::tools;
 use crate::workspace::Workspace;
 use crate::workspace::ask::{field, text, texts};
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,12 +32,12 @@ pub struct Cargo {
     /// The program: a path, or a name that is looked up in the PATH of `env`.
     pub program: OsString,
     /// Its environment.
-    pub env: BTreeMap<OsString, OsString>,
+    pub env: Map<OsString, OsString>,
     /// `--locked`, `--offline`, `--frozen`.
     pub flags: Vec<String>,
     /// The target directory: one that no Cargo which waits for us has locked.
     pub target: PathBuf,
-    built: Arc<Mutex<BTreeMap<Artifact, Cell>>>,
+    built: Arc<Mutex<Map<Artifact, Cell>>>,
     /// Cargo would wait for itself at its target directory, and say so.
     turn: Arc<Mutex<()>>,
 }
@@ -83,7 +83,7 @@ impl Cargo {
         more: &[(&str, OsString)],
     ) -> Result<PathBuf, Unbuilt> {
         let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        let cell = Arc::clone(built.entry(artifact.clone()).or_default());
+        let cell = Arc::clone(built.get_or_insert_with(artifact.clone(), Cell::default));
         drop(built);
         // Who comes second while it is being built waits for it.
         cell.get_or_init(|| {

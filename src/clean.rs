@@ -5,11 +5,11 @@ use crate::build::{self, run::ours};
 use crate::error::{Error, Result};
 use crate::execute::Stop;
 use crate::index::Index;
+use crate::ordered::{Map, Set};
 use crate::outputs::{self, Displaced};
 use crate::project::Project;
 use crate::state::records::Records;
 use crate::state::{State, lock};
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -33,7 +33,7 @@ pub fn clean(
     project: &Project,
     actions: &[ActionId],
     everything: bool,
-    env: &BTreeMap<OsString, OsString>,
+    env: &Map<OsString, OsString>,
     stop: &Stop,
     waiting: &mut dyn FnMut(Option<u32>),
 ) -> Result<Option<Cleaned>> {
@@ -48,8 +48,7 @@ pub fn clean(
     if everything {
         remove_all_but_displaced(state.dir())?;
     } else {
-        let names: BTreeSet<_> =
-            actions.iter().map(|id| project.graph[*id].name.to_string()).collect();
+        let names: Set<_> = actions.iter().map(|id| project.graph[*id].name.to_string()).collect();
         Records::open(&state.records()).retain(|action| !names.contains(action))?;
     }
     Ok(Some(cleaned))
@@ -88,7 +87,7 @@ fn clean_action(
         displaced = outputs::clear(&action.outputs, &ours, &roots, index)?;
         remove(&roots.out)?;
     }
-    let kept: BTreeSet<_> = displaced.iter().map(|displaced| &displaced.path).collect();
+    let kept: Set<_> = displaced.iter().map(|displaced| &displaced.path).collect();
     let gone = present.iter().filter(|present| !kept.contains(&present.path));
     cleaned.files += gone.clone().count();
     cleaned.bytes += gone.map(|present| present.stat.size).sum::<u64>();

@@ -97,11 +97,6 @@ impl Digest {
         Self { hash: Hash::of(bytes), size: bytes.len() as u64 }
     }
 
-    /// Reads `from` to its end.
-    pub fn of_reader(from: &mut impl Read) -> io::Result<Self> {
-        Self::of_copy(from, &mut io::sink())
-    }
-
     /// Copies `from` to `to` and gives the digest of exactly the bytes that were written.
     pub fn of_copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<Self> {
         let mut hasher = Hasher::default();

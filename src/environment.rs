@@ -1,16 +1,16 @@
 //! The environment that a step sees: a small fixed base and what it declares. Knows no step and no file.
 
+use crate::ordered::{Map, Set};
 use crate::tools::KnownTool;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 
 /// The variables of a step, by the part they play in its key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment {
     /// Everything that the step sees, but for `set` and what the build adds (`GRANULAR_OUT` and the like).
-    pub all: BTreeMap<OsString, OsString>,
+    pub all: Map<OsString, OsString>,
     /// What is tracked: the value, or `None` if it is unset. A value that is not UTF-8 stands here escaped, injectively.
-    pub tracked: BTreeMap<String, Option<String>>,
+    pub tracked: Map<String, Option<String>>,
 }
 
 /// What every step sees as it is outside. None of it is part of a key.
@@ -51,12 +51,12 @@ const FIXED: &[(&str, &str)] = &[("LANG", "C.UTF-8"), ("LC_ALL", "C.UTF-8"), ("T
 /// The environment of a step with these declarations, for `tools` that it uses, out of `outer`, the environment of this process.
 /// What a step or a tool declares is passed through as it is outside, set or not, also where the base would say otherwise.
 pub fn strict(
-    outer: &BTreeMap<OsString, OsString>,
-    track: &BTreeSet<String>,
-    pass: &BTreeSet<String>,
+    outer: &Map<OsString, OsString>,
+    track: &Set<String>,
+    pass: &Set<String>,
     tools: &[&KnownTool],
 ) -> Environment {
-    let mut environment = Environment { all: base(outer), tracked: BTreeMap::new() };
+    let mut environment = Environment { all: base(outer), tracked: Map::new() };
     let tools_pass = tools.iter().flat_map(|tool| tool.pass.iter().copied().flatten().copied());
     let tools_track = tools.iter().flat_map(|tool| tool.track.iter().copied().flatten().copied());
     for name in tools_pass.chain(pass.iter().map(String::as_str)) {
@@ -74,19 +74,19 @@ pub(crate) fn is_given_to_all(name: &OsStr) -> bool {
     BASE.iter().any(|base| name == *base)
 }
 
-fn base(outer: &BTreeMap<OsString, OsString>) -> BTreeMap<OsString, OsString> {
+fn base(outer: &Map<OsString, OsString>) -> Map<OsString, OsString> {
     let passed =
         BASE.iter().filter_map(|name| Some((OsString::from(name), get(outer, name)?.clone())));
-    let mut base: BTreeMap<_, _> =
+    let mut base: Map<_, _> =
         passed.chain(FIXED.iter().map(|(name, value)| (name.into(), value.into()))).collect();
     if cfg!(unix) {
-        base.entry("TMPDIR".into()).or_insert_with(|| "/tmp".into());
+        base.get_or_insert_with("TMPDIR".into(), || "/tmp".into());
     }
     base
 }
 
 impl Environment {
-    fn pass(&mut self, outer: &BTreeMap<OsString, OsString>, name: &str) {
+    fn pass(&mut self, outer: &Map<OsString, OsString>, name: &str) {
         match get(outer, name) {
             Some(value) => self.all.insert(name.into(), value.clone()),
             None => self.all.remove(OsStr::new(name)),
@@ -95,7 +95,7 @@ impl Environment {
 }
 
 /// The names of variables have no case on Windows.
-fn get<'a>(env: &'a BTreeMap<OsString, OsString>, name: &str) -> Option<&'a OsString> {
+fn get<'a>(env: &'a Map<OsString, OsString>, name: &str) -> Option<&'a OsString> {
     let exact = env.get(OsStr::new(name));
     match cfg!(windows) {
         true => {
@@ -118,11 +118,11 @@ mod tests {
     use super::*;
     use crate::tools::known;
 
-    fn env(pairs: &[(&str, &str)]) -> BTreeMap<OsString, OsString> {
+    fn env(pairs: &[(&str, &str)]) -> Map<OsString, OsString> {
         pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
     }
 
-    fn names(names: &[&str]) -> BTreeSet<String> {
+    fn names(names: &[&str]) -> Set<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
@@ -147,7 +147,7 @@ mod tests {
             seen.all,
             env(&[&[("PATH", "/bin"), ("HOME", "/home/me")], &fixed[..]].concat())
         );
-        assert_eq!(seen.tracked, BTreeMap::new());
+        assert_eq!(seen.tracked, Map::new());
         assert_eq!(of(&[("TMPDIR", "/var/tmp")], &[], &[]).all[OsStr::new("TMPDIR")], "/var/tmp");
     }
 
@@ -206,8 +206,7 @@ mod tests {
         use std::os::unix::ffi::OsStrExt;
         let values: [&[u8]; 6] =
             [b"caf\xe9", b"caf\\xe9", b"caf\\\\xe9", b"\\xe9", b"\xe9", "caf\u{e9}".as_bytes()];
-        let texts: BTreeSet<_> =
-            values.iter().map(|value| text_of(OsStr::from_bytes(value))).collect();
+        let texts: Set<_> = values.iter().map(|value| text_of(OsStr::from_bytes(value))).collect();
         assert_eq!(texts.len(), values.len(), "{texts:?}");
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::canon;
 use crate::content::{Content, Input, Output};
+use crate::ordered;
 use crate::path::{Base, RelPath};
 
 /// One path of an export.
@@ -52,7 +53,7 @@ pub fn of_action(
         need.exports.iter().map(move |export| renamed(export, &own))
     });
     let mut exports: Vec<_> = inputs.chain(passed_on).collect();
-    exports.sort_unstable_by(|a, b| (&a.root, &a.path).cmp(&(&b.root, &b.path)));
+    ordered::sort_by(&mut exports, |a, b| (&a.root, &a.path).cmp(&(&b.root, &b.path)));
     exports.dedup();
     exports
 }
@@ -64,7 +65,7 @@ pub fn lines(needs: &[NeedExports<'_>]) -> Vec<String> {
         need.exports.iter().map(move |export| renamed(export, &own).to_line())
     });
     let mut lines: Vec<_> = lines.collect();
-    lines.sort_unstable();
+    ordered::sort(&mut lines);
     lines.dedup();
     lines
 }

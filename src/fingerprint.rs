@@ -37,11 +37,11 @@ use crate::digest::{Hash, Key};
 use crate::export::{self, NeedExports};
 use crate::format;
 use crate::found::{Finder, Outside};
+use crate::ordered::{self, Map};
 use crate::path::RelPath;
 use crate::reason::DirtyReason;
 use crate::step::Run;
 use crate::tools::Identity;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::iter;
 
@@ -60,7 +60,7 @@ pub struct Ingredients<'a> {
     /// The action.
     pub action: &'a Action,
     /// The variables it tracks, with their values.
-    pub tracked: &'a BTreeMap<String, Option<String>>,
+    pub tracked: &'a Map<String, Option<String>>,
     /// The tools it uses.
     pub tools: &'a [Identity],
     /// What Cargo built for it.
@@ -200,7 +200,7 @@ fn write_environment(text: &mut String, ingredients: &Ingredients<'_>) {
 
 fn write_programs(text: &mut String, tag: &str, programs: &[Identity]) {
     let mut lines: Vec<_> = programs.iter().map(|program| program_line(tag, program)).collect();
-    lines.sort_unstable();
+    ordered::sort(&mut lines);
     lines.dedup();
     for line in lines {
         text.push_str(&line);
@@ -220,14 +220,14 @@ fn program_line(tag: &str, tool: &Identity) -> String {
 
 fn write_output_patterns(text: &mut String, action: &Action) {
     let mut patterns: Vec<_> = action.outputs.iter().map(|pattern| pattern.text()).collect();
-    patterns.sort_unstable();
+    ordered::sort(&mut patterns);
     for pattern in patterns {
         text.push_str("outputs");
         canon::quote(text, pattern);
         text.push('\n');
     }
     let mut depfiles: Vec<_> = action.depfiles.iter().collect();
-    depfiles.sort_unstable();
+    ordered::sort(&mut depfiles);
     for path in depfiles {
         text.push_str("depfile");
         canon::quote(text, path.as_str());
@@ -264,7 +264,7 @@ pub fn compare(then: &str, now: &str) -> Vec<DirtyReason> {
                 .map(|(subject, rest)| subject.reason(Some(rest), None)),
         )
         .collect();
-    reasons.sort();
+    ordered::sort(&mut reasons);
     reasons.dedup();
     reasons
 }
@@ -338,17 +338,17 @@ fn versions(then: Option<&str>, now: Option<&str>) -> Option<(String, String)> {
 }
 
 /// The lines of a text by what they are about; `None` if it is not a text of this format.
-fn read(text: &str) -> Option<BTreeMap<Subject, &str>> {
+fn read(text: &str) -> Option<Map<Subject, &str>> {
     let mut lines = text.lines();
     let mut header = Fields::new(lines.next()?);
     if header.word()? != "granular-fingerprint" || header.number::<u32>()? != format::FINGERPRINT {
         return None;
     }
-    let mut outside: BTreeMap<String, usize> = BTreeMap::new();
+    let mut outside: Map<String, usize> = Map::new();
     let read = |line| {
         let (mut subject, rest) = read_line(line)?;
         if let Subject::Outside(name, before) = &mut subject {
-            let count = outside.entry(name.clone()).or_default();
+            let count = outside.get_or_insert_with(name.clone(), usize::default);
             *before = *count;
             *count += 1;
         }

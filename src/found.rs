@@ -17,6 +17,7 @@ use crate::canon::{self, Fields};
 use crate::content::Content;
 use crate::digest::{Hash, Key};
 use crate::format;
+use crate::ordered;
 use crate::path::RelPath;
 use std::fmt;
 use std::fmt::Write as _;
@@ -59,6 +60,7 @@ pub struct Outside {
 
 /// What a finder found, for people's eyes.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg(feature = "program")]
 pub struct Discovery {
     /// Who found it.
     pub finder: Finder,
@@ -101,9 +103,9 @@ impl Outside {
 impl FoundSet {
     /// The set of these paths, in any order.
     pub fn new(mut files: Vec<RelPath>, mut outside: Vec<String>) -> Self {
-        files.sort_unstable();
+        ordered::sort(&mut files);
         files.dedup();
-        outside.sort_unstable();
+        ordered::sort(&mut outside);
         outside.dedup();
         Self { files, outside }
     }

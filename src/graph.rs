@@ -8,10 +8,11 @@ mod reads;
 use crate::action::{Action, ActionId, ActionName, GoPackages, Need};
 use crate::matrix::{self, Expanded};
 use crate::mistake::Mistake;
+use crate::ordered::Map;
 use crate::path::RelPath;
 use crate::step::{Run, Step, StepName};
 use crate::template::Template;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::{Index, Range};
 
 /// All actions, without cycles. The order is a topological one: an action stands behind all that it needs.
@@ -20,7 +21,7 @@ pub struct Graph {
     actions: Vec<Action>,
     dependents: Vec<Vec<ActionId>>,
     twins: Vec<ActionId>,
-    by_step: HashMap<StepName, Range<usize>>,
+    by_step: Map<StepName, Range<usize>>,
 }
 
 /// The actions while they are tied. Steps and actions are known by their places.
@@ -109,7 +110,7 @@ impl Index<ActionId> for Graph {
 /// Everything that two actions of one step can differ in.
 type Definition<'a> = (
     Option<&'a Run>,
-    &'a BTreeMap<String, Template>,
+    &'a Map<String, Template>,
     &'a [String],
     Vec<&'a str>,
     Vec<(&'a str, usize)>,
@@ -161,10 +162,8 @@ impl<'a> Draft<'a> {
             let cell = &draft.actions[action].action.name.cell;
             shared.iter().filter_map(|name| cell.get(*name).cloned()).collect()
         };
-        let mut by_values: HashMap<Vec<String>, Vec<usize>> = HashMap::new();
-        for action in self.actions_of[needed].clone() {
-            by_values.entry(values(self, action)).or_default().push(action);
-        }
+        let needed_actions = self.actions_of[needed].clone();
+        let by_values = Map::grouped(needed_actions.map(|action| (values(self, action), action)));
         let mut lonely = None;
         for action in self.actions_of[step].clone() {
             match by_values.get(&values(self, action)) {
@@ -299,11 +298,11 @@ mod tests {
             discover: None,
             depfiles: Vec::new(),
             needs: Vec::new(),
-            env: BTreeMap::new(),
+            env: Map::new(),
             track_env: Default::default(),
             pass_env: Default::default(),
             tools: Vec::new(),
-            matrix: BTreeMap::new(),
+            matrix: Map::new(),
             matrix_exclude: Vec::new(),
             test: false,
             default: true,
@@ -382,7 +381,7 @@ mod tests {
         ];
         let graph = good(&steps);
         assert_eq!(names(&graph), ["#a", "#d", "#c", "#b", "#e"]);
-        let d = graph.find(&ActionName { step: name("d"), cell: BTreeMap::new() }).unwrap();
+        let d = graph.find(&ActionName { step: name("d"), cell: Map::new() }).unwrap();
         let dependents: Vec<_> =
             graph.dependents(d).iter().map(|id| graph[*id].name.to_string()).collect();
         assert_eq!(dependents, ["#c"]);
@@ -395,7 +394,7 @@ mod tests {
         api.run =
             Some(Run::Shell(Template::parse("go {matrix.os} > {out}/{matrix.arch}").unwrap()));
         api.matrix_exclude =
-            vec![BTreeMap::from([("os".into(), "w".into()), ("arch".into(), "a".into())])];
+            vec![Map::from([("os".into(), "w".into()), ("arch".into(), "a".into())])];
         let graph = good(&[api]);
         assert_eq!(names(&graph), ["#api[arch=x,os=l]", "#api[arch=x,os=w]", "#api[arch=a,os=l]"]);
         let Some(Run::Shell(line)) = &graph.actions()[2].run else { panic!() };

@@ -1,5 +1,6 @@
 //! The rules of `.gitignore` files. Knows no file system: who walks brings the bytes of each file.
 
+use crate::ordered;
 use crate::pattern::glob::{self, Dialect, Name, Segment};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -82,7 +83,7 @@ impl Rules {
                 rules.add(rule);
             }
         }
-        rules.endings.sort_unstable();
+        ordered::sort(&mut rules.endings);
         rules
     }
 

@@ -4,11 +4,11 @@ use crate::content::{Content, Input};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::index::Index;
+use crate::ordered::Set;
 use crate::path::RelPath;
 use crate::pattern::{InputPatterns, OutputPattern};
 use crate::stat::{Stat, is_absence};
 use crate::walk::{self, Trail};
-use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ impl Hidden {
             places
         });
         let from = |text: &str| sorted.partition_point(|place| path(place) < text);
-        let mut near: BTreeSet<&usize> = BTreeSet::new();
+        let mut near: Set<&usize> = Set::new();
         for (_, root, _) in patterns.iter().flat_map(|patterns| patterns.positive_roots()) {
             for way in std::iter::successors(Some(root.clone()), RelPath::parent) {
                 let same = sorted.iter().skip(from(way.as_str()));

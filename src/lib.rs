@@ -45,7 +45,7 @@
 //!
 //! | layer | modules |
 //! | --- | --- |
-//! | alphabet: plain data and pure functions | [`digest`], [`path`], [`canon`], [`content`], [`error`], [`mistake`], [`format`](mod@format) |
+//! | alphabet: plain data and pure functions | [`ordered`], [`digest`], [`path`], [`canon`], [`content`], [`error`], [`mistake`], [`format`](mod@format) |
 //! | declarations: from tables to a graph | [`workspace`], [`triple`], [`template`], [`pattern`], [`step`](mod@step), [`config`], [`action`], [`matrix`], [`graph`], [`select`], [`project`], `declare`, [`adhoc`] |
 //! | the tree: what is on disk | [`stat`], `own_file`, [`index`], `ignore`, `walk`, [`inputs`] |
 //! | keys: what may change outputs | [`environment`], [`rustup`], [`tools`], [`export`], [`found`], [`fingerprint`], [`reason`] |
@@ -53,6 +53,9 @@
 //! | doing: running commands | [`execute`], [`cargo`], `os` (the few calls that need `unsafe`) |
 //! | deciding: bringing up to date | [`discover`], [`event`], [`build`](mod@build), [`untouched`], [`assess`](mod@assess), [`reproduce`](mod@reproduce), [`clean`](mod@clean) |
 //! | entering from Cargo: the only part that prints, to Cargo | [`build_script`] |
+//!
+//! [`adhoc`], [`assess`](mod@assess), [`reproduce`](mod@reproduce), [`clean`](mod@clean) and some functions elsewhere are the program's alone: they are there with the
+//! feature `program`, which build scripts leave off, since a build dependency costs everyone a clean build of it.
 //!
 //! Two narrow seams have real implementations on both sides: a [`store::Store`] (a local directory, memory for tests) and an
 //! [`execute::Executor`] (a child process). Everything else works on the real file system, in tests as well.
@@ -88,12 +91,15 @@
 //! - *Keys of needs in the key of a dependent.* It saves waiting for digests, and rebuilds the world for a comment.
 
 pub mod action;
+#[cfg(feature = "program")]
 pub mod adhoc;
+#[cfg(feature = "program")]
 pub mod assess;
 pub mod build;
 pub mod build_script;
 pub mod canon;
 pub mod cargo;
+#[cfg(feature = "program")]
 pub mod clean;
 pub mod config;
 pub mod content;
@@ -114,6 +120,7 @@ pub mod index;
 pub mod inputs;
 pub mod matrix;
 pub mod mistake;
+pub mod ordered;
 mod os;
 pub mod outputs;
 mod own_file;
@@ -121,6 +128,7 @@ pub mod path;
 pub mod pattern;
 pub mod project;
 pub mod reason;
+#[cfg(feature = "program")]
 pub mod reproduce;
 pub mod result;
 pub mod rustup;

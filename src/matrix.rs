@@ -2,19 +2,19 @@
 
 use crate::action::{Action, ActionName, GoPackages};
 use crate::mistake::Mistake;
+use crate::ordered::{Map, Set};
 use crate::path::{OutputPath, RelPath};
 use crate::pattern::{self, InputPatterns, OutputPattern};
 use crate::step::{Discover, Fallback, Run, Spanned, Step};
 use crate::template::shell::Shell;
 use crate::template::{Piece, Template};
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// More combinations than these are not looked at one by one.
 pub(crate) const MOST_COMBINATIONS: usize = 100_000;
 
 /// The values of one action, by variable.
-pub(crate) type Cell = BTreeMap<String, String>;
+pub(crate) type Cell = Map<String, String>;
 
 /// An action and which declared texts its patterns come from.
 #[derive(Clone, Debug)]
@@ -30,13 +30,13 @@ pub(crate) struct Expanded {
 }
 
 /// How many combinations the matrix has before any is taken out.
-pub(crate) fn combinations(matrix: &BTreeMap<String, Vec<String>>) -> usize {
+pub(crate) fn combinations(matrix: &Map<String, Vec<String>>) -> usize {
     matrix.values().fold(1, |count: usize, values| count.saturating_mul(values.len()))
 }
 
 /// Every combination that is not taken out: in the order of the variables' names, the last changing fastest, and of each
 /// variable's values as declared. One empty cell without a matrix.
-pub(crate) fn cells(matrix: &BTreeMap<String, Vec<String>>, exclude: &[Cell]) -> Vec<Cell> {
+pub(crate) fn cells(matrix: &Map<String, Vec<String>>, exclude: &[Cell]) -> Vec<Cell> {
     if combinations(matrix) > MOST_COMBINATIONS {
         return Vec::new();
     }
@@ -59,8 +59,8 @@ pub(crate) fn agree(a: &Cell, b: &Cell) -> bool {
 
 /// The actions of `step`, their needs still to be tied. A pattern that is wrong is told once, however many actions have it.
 pub(crate) fn expand(step: &Step) -> (Vec<Expanded>, Vec<Mistake>) {
-    let mut told = Told { step, texts: BTreeSet::new(), mistakes: Vec::new() };
-    let mut compiled = BTreeMap::new();
+    let mut told = Told { step, texts: Set::new(), mistakes: Vec::new() };
+    let mut compiled = Map::new();
     let cells = cells(&step.matrix, &step.matrix_exclude);
     let actions =
         cells.into_iter().map(|cell| expand_cell(step, cell, &mut compiled, &mut told)).collect();
@@ -70,7 +70,7 @@ pub(crate) fn expand(step: &Step) -> (Vec<Expanded>, Vec<Mistake>) {
 /// Mistakes in patterns, each declared text once.
 struct Told<'a> {
     step: &'a Step,
-    texts: BTreeSet<usize>,
+    texts: Set<usize>,
     mistakes: Vec<Mistake>,
 }
 
@@ -92,7 +92,7 @@ fn extended(cell: &Cell, name: &str, value: &str) -> Cell {
 fn expand_cell(
     step: &Step,
     cell: Cell,
-    compiled: &mut BTreeMap<Vec<String>, InputPatterns>,
+    compiled: &mut Map<Vec<String>, InputPatterns>,
     told: &mut Told<'_>,
 ) -> Expanded {
     let declared = step.inputs.as_ref().map(|templates| texts(templates, &cell));
@@ -198,7 +198,7 @@ fn inputs(
     step: &Step,
     texts: &[String],
     spans: &[Range<usize>],
-    compiled: &mut BTreeMap<Vec<String>, InputPatterns>,
+    compiled: &mut Map<Vec<String>, InputPatterns>,
     told: &mut Told<'_>,
     fallback: &mut Fallback,
 ) -> InputPatterns {

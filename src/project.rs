@@ -28,6 +28,7 @@ pub struct Project {
 }
 
 /// Reads the tables of `workspace` and ties the graph; `triple` is what `{target}` stands for. With any mistake nothing may be run.
+#[cfg(feature = "program")]
 pub fn load(workspace: Workspace, triple: &Triple) -> Result<(Project, Vec<Mistake>)> {
     let state_dir = workspace.state_dir();
     load_with(workspace, state_dir, None, triple)

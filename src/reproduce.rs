@@ -8,6 +8,7 @@ use crate::content::{Content, Output};
 use crate::error::{Error, Result};
 use crate::event::{Difference, Event, Failure, Reproduction, Skip, Status, Summary};
 use crate::index::Index;
+use crate::ordered::{Map, Set};
 use crate::outputs::{self, RestoreError, Roots};
 use crate::path::OutputPath;
 use crate::project::Project;
@@ -15,7 +16,6 @@ use crate::state::State;
 use crate::state::records::{Forgotten, Record, Records, Why};
 use crate::store::Store as _;
 use crate::store::local::LocalStore;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -67,7 +67,7 @@ pub fn build_and_verify(
     let Some(_lock) = build::hold(project, &state, edges, report)? else {
         return Ok(Summary { stopped: true, ..Summary::default() });
     };
-    let mut hits = BTreeSet::new();
+    let mut hits = Set::new();
     let mut watch = |event: Event| {
         if let Event::Finished(finished) = &event
             && matches!(finished.status, Status::Fresh | Status::Restored { .. })
@@ -146,8 +146,7 @@ fn run_again(
 
 /// Brings the files of the first run that the second has left otherwise to where they can be compared.
 fn fetch_changed(first: &[Output], second: &[Output], kept: &LocalStore, to: &Roots) -> Result<()> {
-    let left: BTreeMap<_, _> =
-        second.iter().map(|output| (&output.path, &output.content)).collect();
+    let left: Map<_, _> = second.iter().map(|output| (&output.path, &output.content)).collect();
     for Output { path, content } in first {
         let Content::File { digest, .. } = content else { continue };
         if left.get(path).is_none_or(|left| *left == content) {
@@ -300,7 +299,7 @@ fn compare(
     second: &[Output],
     second_roots: &Roots,
 ) -> Result<Vec<Difference>> {
-    let by_path = |outputs: &[Output]| -> BTreeMap<OutputPath, Content> {
+    let by_path = |outputs: &[Output]| -> Map<OutputPath, Content> {
         outputs.iter().map(|output| (output.path.clone(), output.content.clone())).collect()
     };
     let (first, second) = (by_path(first), by_path(second));

@@ -18,6 +18,7 @@ use crate::canon::{self, Fields};
 use crate::content::{Content, Output};
 use crate::digest::{Digest, Hash, Key};
 use crate::format;
+use crate::ordered;
 use std::cmp::Ordering;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -104,7 +105,7 @@ pub(crate) fn check_outputs(outputs: &[Output]) -> Result<(), String> {
         return Err(format!("the link `{}` has a pointee", output.path));
     }
     let mut nested: Vec<_> = outputs.iter().map(|output| &output.path).collect();
-    nested.sort_by(|first, second| {
+    ordered::sort_by(&mut nested, |first, second| {
         first
             .base
             .cmp(&second.base)

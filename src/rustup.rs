@@ -1,8 +1,8 @@
 //! What rustup puts into the environment on the way from Cargo to whom Cargo starts, and takes it out again, so that a step sees
 //! and a key says the same whether Cargo started us or the user did. Pure.
 
+use crate::ordered::Map;
 use crate::store::place::path;
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ const LOADER_PATH: &str =
     if cfg!(target_os = "macos") { "DYLD_FALLBACK_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
 
 /// The environment as the user has it.
-pub fn undone(mut env: BTreeMap<OsString, OsString>) -> BTreeMap<OsString, OsString> {
+pub fn undone(mut env: Map<OsString, OsString>) -> Map<OsString, OsString> {
     if let Some(libraries) = libraries(&env) {
         take_out(&mut env, &libraries);
     }
@@ -24,16 +24,16 @@ pub fn undone(mut env: BTreeMap<OsString, OsString>) -> BTreeMap<OsString, OsStr
 }
 
 /// The libraries of the toolchain whose Cargo started us. A Cargo that rustup does not manage lies in no toolchain.
-fn libraries(env: &BTreeMap<OsString, OsString>) -> Option<PathBuf> {
+fn libraries(env: &Map<OsString, OsString>) -> Option<PathBuf> {
     variable(env, "RUSTUP_TOOLCHAIN")?;
     Some(path(env, "CARGO")?.parent()?.parent()?.join("lib"))
 }
 
-fn variable<'a>(env: &'a BTreeMap<OsString, OsString>, name: &str) -> Option<&'a str> {
+fn variable<'a>(env: &'a Map<OsString, OsString>, name: &str) -> Option<&'a str> {
     env.get(OsStr::new(name)).and_then(|value| value.to_str()).filter(|value| !value.is_empty())
 }
 
-fn take_out(env: &mut BTreeMap<OsString, OsString>, directory: &Path) {
+fn take_out(env: &mut Map<OsString, OsString>, directory: &Path) {
     let name = OsString::from(LOADER_PATH);
     let Some(value) = env.get(&name) else { return };
     let all: Vec<_> = std::env::split_paths(value).collect();

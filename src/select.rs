@@ -3,10 +3,10 @@
 use crate::action::{Action, ActionId};
 use crate::config::suggest::suggest;
 use crate::graph::Graph;
+use crate::ordered::Set;
 use crate::path::RelPath;
 use crate::pattern::InputPatterns;
 use crate::step::StepName;
-use std::collections::BTreeSet;
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +44,7 @@ pub fn select(graph: &Graph, selection: &Selection) -> Result<Vec<ActionId>, Unk
             |action: &Action| is_chosen(action) && action.test == selection.tests && action.default;
         return Ok(graph.ids().filter(|id| is_wanted(&graph[*id])).collect());
     }
-    let mut wanted = BTreeSet::new();
+    let mut wanted = Set::new();
     for text in &selection.steps {
         let wish = Wish::new(text)?;
         let before = wanted.len();
@@ -101,8 +101,7 @@ fn matches(glob: &InputPatterns, name: &str) -> bool {
 }
 
 fn nothing_named(graph: &Graph, text: &str, wish: &Wish<'_>) -> Unknown {
-    let steps: BTreeSet<&StepName> =
-        graph.actions().iter().map(|action| &action.name.step).collect();
+    let steps: Set<&StepName> = graph.actions().iter().map(|action| &action.name.step).collect();
     let message = match wish {
         Wish::Full(_) | Wish::Bare(_) => format!("no step is called `{text}`"),
         Wish::FullPattern(_) | Wish::BarePattern(_) => format!("no step matches `{text}`"),

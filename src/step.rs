@@ -1,9 +1,9 @@
 //! What an author declares: steps, as plain data with the places where each part stands. Knows neither TOML nor files.
 
 use crate::mistake::Place;
+use crate::ordered::{Map, Set};
 use crate::path::RelPath;
 use crate::template::Template;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -55,17 +55,17 @@ pub struct Step {
     /// What Cargo builds before the step is checked; no two have one name.
     pub cargo: Vec<Spanned<Artifact>>,
     /// Variables to set.
-    pub env: BTreeMap<String, Template>,
+    pub env: Map<String, Template>,
     /// Variables to pass through whose value is part of the key.
-    pub track_env: BTreeSet<String>,
+    pub track_env: Set<String>,
     /// Variables to pass through that are not part of the key.
-    pub pass_env: BTreeSet<String>,
+    pub pass_env: Set<String>,
     /// Programs it uses, besides the one that an array `run` starts.
     pub tools: Vec<Spanned<String>>,
     /// Variables and their values; one action per combination.
-    pub matrix: BTreeMap<String, Vec<String>>,
+    pub matrix: Map<String, Vec<String>>,
     /// Combinations that are taken out: an action is out if it agrees with every variable of one of these.
-    pub matrix_exclude: Vec<BTreeMap<String, String>>,
+    pub matrix_exclude: Vec<Map<String, String>>,
     /// Whether it belongs to `cargo granular test`.
     pub test: bool,
     /// Whether a plain `build` wants it.

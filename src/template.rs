@@ -7,9 +7,9 @@
 pub mod shell;
 
 use crate::canon;
+use crate::ordered::Map;
 use crate::triple::PARTS;
 use shell::{Shell, Spot};
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// A part of a template.
@@ -69,7 +69,7 @@ impl Template {
     }
 
     /// The template with the values of `cell` in the place of `{matrix.NAME}`. A variable that has no value there stays.
-    pub fn substitute(&self, cell: &BTreeMap<String, String>) -> Self {
+    pub fn substitute(&self, cell: &Map<String, String>) -> Self {
         self.0
             .iter()
             .map(|piece| {
@@ -80,7 +80,7 @@ impl Template {
     }
 
     /// As [`Template::substitute`], for a line of `shell`: a value stays one word wherever it stands.
-    pub fn substitute_for_shell(&self, cell: &BTreeMap<String, String>, shell: Shell) -> Self {
+    pub fn substitute_for_shell(&self, cell: &Map<String, String>, shell: Shell) -> Self {
         let mut line = shell::Line::new(shell);
         let quote = |piece: &Piece| match (piece, substituted(piece, cell)) {
             (Piece::Text(text), _) => Piece::Text(line.take(text).to_owned()),
@@ -180,7 +180,7 @@ impl FromIterator<Piece> for Template {
     }
 }
 
-fn substituted<'a>(piece: &Piece, cell: &'a BTreeMap<String, String>) -> Option<&'a String> {
+fn substituted<'a>(piece: &Piece, cell: &'a Map<String, String>) -> Option<&'a String> {
     match piece {
         Piece::Matrix(name) => cell.get(name),
         _ => None,
@@ -506,7 +506,7 @@ mod tests {
 
     #[test]
     fn a_value_of_the_matrix_stays_one_word_in_a_line_and_is_text_elsewhere() {
-        let cell = BTreeMap::from([("a".to_owned(), "x y; $z".to_owned())]);
+        let cell = Map::from([("a".to_owned(), "x y; $z".to_owned())]);
         let template = Template::parse("cc {matrix.a} \"{matrix.a}\" {matrix.b} {out}").unwrap();
         assert_eq!(template.substitute(&cell).source(), "cc x y; $z \"x y; $z\" {matrix.b} {out}");
         let line = template.substitute_for_shell(&cell, Shell::Posix);

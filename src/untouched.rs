@@ -27,13 +27,13 @@ use crate::digest::{Hash, Key};
 use crate::environment;
 use crate::event::{Event, Finished, Status, Summary};
 use crate::index::is_settled;
+use crate::ordered::{Map, Set};
 use crate::own_file;
 use crate::path::RelPath;
 use crate::state::State;
 use crate::tools::{self, Lookup};
 use crate::workspace::Workspace;
 pub(crate) use look::{Sight, What};
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
@@ -57,7 +57,7 @@ pub struct Question {
 
 impl Question {
     /// The question whether what `words` name is up to date, asked with `env` at `began`, when nothing had been looked at yet.
-    pub fn new(words: &[&str], env: &BTreeMap<OsString, OsString>, began: SystemTime) -> Self {
+    pub fn new(words: &[&str], env: &Map<OsString, OsString>, began: SystemTime) -> Self {
         let mut bytes = Vec::new();
         let mut add = |part: &[u8]| {
             bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
@@ -125,7 +125,7 @@ pub(crate) struct Fresh {
 pub fn tell(
     workspace: &Workspace,
     question: &Question,
-    env: &BTreeMap<OsString, OsString>,
+    env: &Map<OsString, OsString>,
     report: &mut dyn FnMut(Event),
 ) -> Option<Summary> {
     let began = Instant::now();
@@ -164,7 +164,7 @@ fn hidden(workspace: &Workspace, state: &State) -> Vec<RelPath> {
     crate::build::files::directories(workspace, state.dir())
 }
 
-fn hash_of(env: &BTreeMap<OsString, OsString>, name: &str) -> Option<Hash> {
+fn hash_of(env: &Map<OsString, OsString>, name: &str) -> Option<Hash> {
     env.get(OsStr::new(name)).map(|value| Hash::of(value.as_encoded_bytes()))
 }
 
@@ -172,11 +172,11 @@ fn hash_of(env: &BTreeMap<OsString, OsString>, name: &str) -> Option<Hash> {
 #[derive(Debug, Default)]
 pub(crate) struct Witness {
     /// Absolute paths, and what of them counts.
-    pub(crate) paths: BTreeSet<(PathBuf, What)>,
+    pub(crate) paths: Vec<(PathBuf, What)>,
     pub(crate) actions: Vec<Fresh>,
     pub(crate) hidden: Vec<RelPath>,
     /// The names of variables that steps track, and that say to tools who they are.
-    pub(crate) variables: BTreeSet<String>,
+    pub(crate) variables: Set<String>,
     pub(crate) lookups: Vec<Lookup>,
 }
 
@@ -185,7 +185,7 @@ pub(crate) fn keep(
     state: &State,
     question: &Question,
     witness: Witness,
-    env: &BTreeMap<OsString, OsString>,
+    env: &Map<OsString, OsString>,
 ) {
     let Some(sights) = look::look(witness.paths) else { return };
     let settled = |sight: &Sight| match &sight.stat {

@@ -12,11 +12,12 @@ mod tree;
 use crate::error::{Error, Result};
 use crate::ignore::Ignore;
 use crate::inputs::{Found, FoundInputs, Hidden};
+use crate::ordered::Set;
 use crate::path::{Base, OutputPath, RelPath};
 use crate::pattern::InputPatterns;
 use crate::stat::{Kind, Stat};
 use active::{Active, Program, Shade, State, Taken};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::mem;
 use std::panic::resume_unwind;
@@ -480,7 +481,7 @@ impl<'w> Walk<'w> {
         if kind != Kind::Directory {
             worker.states.clear();
         }
-        let mut actions: BTreeSet<usize> =
+        let mut actions: Set<usize> =
             scene.active.keep_named(&mut worker.states).into_iter().collect();
         actions.extend(worker.taken.iter().map(|taken| taken.action));
         let mut named = scene.active.actions(&worker.states);
@@ -800,7 +801,7 @@ mod tests {
     use super::*;
     use crate::pattern::OutputPattern;
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     /// A tree as the model knows it.
     struct Model {

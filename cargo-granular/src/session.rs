@@ -7,12 +7,12 @@ use crate::trouble::{Result, Trouble};
 use granular::build;
 use granular::cargo::Cargo;
 use granular::config::Settings;
+use granular::ordered::Map;
 use granular::project::{self, Project};
 use granular::rustup;
 use granular::triple::Triple;
 use granular::workspace::ask::Question;
 use granular::workspace::{self, Known};
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -23,7 +23,7 @@ pub(crate) struct Session {
     /// The arguments that all commands take.
     pub(crate) common: Common,
     /// The environment of this process, without what rustup has put in.
-    pub(crate) env: BTreeMap<OsString, OsString>,
+    pub(crate) env: Map<OsString, OsString>,
     /// The current directory.
     pub(crate) dir: PathBuf,
 }
@@ -121,16 +121,16 @@ impl Session {
 }
 
 /// The value of a variable of `env` that is set to some text.
-pub(crate) fn variable<'a>(env: &'a BTreeMap<OsString, OsString>, name: &str) -> Option<&'a str> {
+pub(crate) fn variable<'a>(env: &'a Map<OsString, OsString>, name: &str) -> Option<&'a str> {
     env.get(OsStr::new(name)).and_then(|value| value.to_str()).filter(|value| !value.is_empty())
 }
 
 /// The same for one that names a path.
-pub(crate) fn path(env: &BTreeMap<OsString, OsString>, name: &str) -> Option<PathBuf> {
+pub(crate) fn path(env: &Map<OsString, OsString>, name: &str) -> Option<PathBuf> {
     env.get(OsStr::new(name)).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-fn verbosity(common: &Common, env: &BTreeMap<OsString, OsString>) -> Verbosity {
+fn verbosity(common: &Common, env: &Map<OsString, OsString>) -> Verbosity {
     let is_set = |name| matches!(variable(env, name), Some("true" | "1"));
     match common {
         Common { quiet: true, .. } => Verbosity::Quiet,
@@ -148,10 +148,10 @@ mod tests {
 
     #[test]
     fn a_flag_is_stronger_than_a_variable() {
-        let quiet = BTreeMap::from([("CARGO_TERM_QUIET".into(), "true".into())]);
-        let verbose = BTreeMap::from([("CARGO_TERM_VERBOSE".into(), "true".into())]);
+        let quiet = Map::from([("CARGO_TERM_QUIET".into(), "true".into())]);
+        let verbose = Map::from([("CARGO_TERM_VERBOSE".into(), "true".into())]);
         let none = Common::default();
-        assert_eq!(verbosity(&none, &BTreeMap::new()), Verbosity::Normal);
+        assert_eq!(verbosity(&none, &Map::new()), Verbosity::Normal);
         assert_eq!(verbosity(&none, &quiet), Verbosity::Quiet);
         assert_eq!(verbosity(&none, &verbose), Verbosity::Verbose);
         assert_eq!(verbosity(&Common { verbose: 2, ..none.clone() }, &quiet), Verbosity::Full);
@@ -163,7 +163,7 @@ mod tests {
         let session = |value: &str| Session {
             shell: Shell { verbosity: Verbosity::Normal },
             common: Common::default(),
-            env: BTreeMap::from([("CARGO_BUILD_JOBS".into(), value.into())]),
+            env: Map::from([("CARGO_BUILD_JOBS".into(), value.into())]),
             dir: PathBuf::new(),
         };
         assert_eq!(session("3").jobs(None).unwrap(), Some(3));

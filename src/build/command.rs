@@ -8,6 +8,7 @@ use crate::environment::{self, Environment};
 use crate::error::Error;
 use crate::event::Failure;
 use crate::execute::Command;
+use crate::ordered::{self, Map};
 use crate::project::Project;
 use crate::stat::Stat;
 use crate::state::State;
@@ -15,7 +16,6 @@ use crate::step::{Artifact, Run, out_variable};
 use crate::template::shell::{Line, Shell};
 use crate::template::{Piece, Template};
 use crate::tools::{self, Identity, KnownTool};
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Setting {
     pub(crate) environment: Environment,
     /// Everything that the command sees.
-    pub(crate) env: BTreeMap<OsString, OsString>,
+    pub(crate) env: Map<OsString, OsString>,
     /// The tools that count, by name.
     pub(crate) tools: Vec<Identity>,
     /// What Cargo has built for it, by the name that placeholders give it.
@@ -95,7 +95,7 @@ pub(crate) fn setting(ground: &Ground<'_>, id: ActionId) -> Result<Setting, Fail
     if ground.project.is_in_build_script() {
         // The Cargo outside holds its own until the build script is done.
         let own = ground.project.state_dir.join("cargo-target");
-        env.entry("CARGO_TARGET_DIR".into()).or_insert_with(|| own.into());
+        env.get_or_insert_with("CARGO_TARGET_DIR".into(), || own.into());
     }
     env.insert(STATE.into(), ground.project.state_dir.clone().into());
     for (artifact, built) in action.cargo.iter().zip(&artifacts) {
@@ -157,7 +157,7 @@ pub(crate) struct Watch {
 }
 
 /// What an action depends on besides its inputs and needs, without asking anybody.
-pub(crate) fn watch(project: &Project, id: ActionId, env: &BTreeMap<OsString, OsString>) -> Watch {
+pub(crate) fn watch(project: &Project, id: ActionId, env: &Map<OsString, OsString>) -> Watch {
     let action = &project.graph[id];
     let Some(run) = &action.run else { return Watch::default() };
     let (names, seen) = (tool_names(action, run), seen_tools(run));
@@ -272,7 +272,7 @@ fn tool_names(action: &Action, run: &Run) -> Vec<String> {
     if action.discover.is_some() && !names.iter().any(|name| super::find::is_go(name)) {
         names.push("go".to_owned());
     }
-    names.sort();
+    ordered::sort(&mut names);
     names.dedup();
     names
 }
@@ -369,7 +369,7 @@ fn held(ground: &Ground<'_>) -> OsString {
 }
 
 /// The variables that name the output directories of an action and of its needs.
-fn out_dirs(project: &Project, id: ActionId) -> BTreeMap<String, PathBuf> {
+fn out_dirs(project: &Project, id: ActionId) -> Map<String, PathBuf> {
     let need = |need: &crate::action::Need| {
         let name = need.name.split('[').next().unwrap_or(&need.name);
         (out_variable(name), need_out_dir(project, id, name))

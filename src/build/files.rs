@@ -5,13 +5,13 @@ use crate::action::ActionId;
 use crate::config;
 use crate::inputs::{self, FoundInputs, Hidden};
 use crate::mistake::Mistake;
+use crate::ordered::Map;
 use crate::path::{Base, RelPath};
 use crate::pattern::InputPatterns;
 use crate::project::Project;
 use crate::step::Step;
 use crate::walk::Trail;
 use crate::workspace::Workspace;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -124,7 +124,7 @@ fn is_idle(project: &Project, id: ActionId, found: &FoundInputs) -> bool {
 }
 
 /// What each positive pattern of an action finds without the others, by its place among them.
-type Alone = BTreeMap<(ActionId, usize), FoundInputs>;
+type Alone = Map<(ActionId, usize), FoundInputs>;
 
 fn mistakes(
     project: &Project,
@@ -309,8 +309,9 @@ fn refused_input(
     let message =
         format!("step `{}` cannot read one of its inputs: {what}", project.graph[id].name);
     let matching = alone
-        .range((id, 0)..=(id, usize::MAX))
-        .rfind(|(_, found)| found.refused.contains(what))
+        .iter()
+        .filter(|((of, _), found)| *of == id && found.refused.contains(what))
+        .last()
         .and_then(|((_, index), _)| step.inputs.as_ref()?.get(*index));
     let place = match matching {
         Some(pattern) => step.place(&pattern.span).label("matched here"),

@@ -14,9 +14,10 @@ use crate::discover::memory::{GoMemory, Memory};
 use crate::discover::sight::{Seen, Sight};
 use crate::error::{Error, Result};
 use crate::event::Failure;
-use crate::found::{Discovery, Finder, FoundSet, Outside};
+use crate::found::{Finder, FoundSet, Outside};
 use crate::index::is_settled;
 use crate::inputs::{self, Found, FoundInputs};
+use crate::ordered::{self, Map, Set};
 use crate::outputs::Roots;
 use crate::own_file;
 use crate::path::{Base, OutputPath, RelPath};
@@ -25,7 +26,6 @@ use crate::project::Project;
 use crate::stat::{Kind, Stat, is_absence};
 use crate::step::Run;
 use crate::tools;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -42,7 +42,7 @@ pub(crate) struct Findings {
     /// The actions that find Go packages: those that ask the same are answered by one call.
     askers: Vec<ActionId>,
     /// What was said to each question.
-    said: Mutex<HashMap<Hash, Arc<Mutex<Answered>>>>,
+    said: Mutex<Map<Hash, Arc<Mutex<Answered>>>>,
     owners: OnceLock<Owners>,
 }
 
@@ -50,14 +50,14 @@ pub(crate) struct Findings {
 struct Answered {
     said: Option<Said>,
     /// The packages that were asked for.
-    patterns: BTreeSet<String>,
+    patterns: Set<String>,
     /// Whether all that will ask the same have been asked for.
     together: bool,
 }
 
 /// Who owns outputs in the tree, by where the patterns begin.
 #[derive(Debug)]
-struct Owners(HashMap<String, Vec<(ActionId, usize)>>);
+struct Owners(Map<String, Vec<(ActionId, usize)>>);
 
 /// What was found for one action.
 #[derive(Clone, Debug, Default)]
@@ -112,7 +112,7 @@ impl Findings {
 
     fn said_to(&self, question: &Question) -> Arc<Mutex<Answered>> {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(said.entry(question.hash()).or_default())
+        Arc::clone(said.get_or_insert_with(question.hash(), Arc::default))
     }
 }
 
@@ -240,10 +240,9 @@ impl Answered {
     ) -> std::result::Result<(), Trouble> {
         // Cheaper than to ask twice.
         ground.findings.settle();
-        let own: BTreeSet<String> = patterns.iter().cloned().collect();
+        let own: Set<String> = patterns.iter().cloned().collect();
         if !std::mem::replace(&mut self.together, true) {
-            let all: BTreeSet<String> =
-                own.iter().cloned().chain(others(ground, question)).collect();
+            let all: Set<String> = own.iter().cloned().chain(others(ground, question)).collect();
             let list: Vec<String> = all.iter().cloned().collect();
             if all.len() > own.len()
                 && let Ok(said) = question.ask(&list)
@@ -367,7 +366,7 @@ fn look(
 pub(crate) fn merge(mut declared: FoundInputs, more: Vec<Found>) -> FoundInputs {
     if !more.is_empty() {
         declared.files.extend(more);
-        declared.files.sort_by(|a, b| a.path.cmp(&b.path));
+        ordered::sort_by(&mut declared.files, |a, b| a.path.cmp(&b.path));
         declared.files.dedup_by(|a, b| a.path == b.path);
     }
     declared
@@ -428,23 +427,6 @@ pub(crate) fn changed(
     Ok(changed)
 }
 
-/// What was found, for people's eyes.
-pub(crate) fn told(memory: &Memory, inputs: &[Input]) -> Vec<Discovery> {
-    let mut told: Vec<Discovery> = Vec::new();
-    for finder in [Finder::GoList, Finder::Depfile] {
-        let found = inputs.iter().map(|input| input.path.as_str());
-        let mut paths: Vec<String> =
-            found.filter(|path| memory.finder(path) == Some(finder)).map(str::to_owned).collect();
-        if finder == Finder::Depfile {
-            paths.extend(memory.set.iter().flat_map(|set| set.outside.clone()));
-        }
-        if !paths.is_empty() {
-            told.push(Discovery { finder, paths });
-        }
-    }
-    told
-}
-
 /// Whether a found path is an input. Not so if a need of the action exports it; refused if it is an output of any other step.
 fn is_input(
     ground: &Ground<'_>,
@@ -464,16 +446,16 @@ fn owners<'a>(ground: &'a Ground<'_>) -> &'a Owners {
 
 impl Owners {
     fn new(project: &Project) -> Self {
-        let mut by_root: HashMap<String, Vec<(ActionId, usize)>> = HashMap::new();
+        let mut roots = Vec::new();
         for id in project.graph.ids() {
             for (at, pattern) in project.graph[id].outputs.iter().enumerate() {
                 let OutputPath { base, path } = pattern.literal();
                 if *base == Base::Tree {
-                    by_root.entry(path.as_str().to_owned()).or_default().push((id, at));
+                    roots.push((path.as_str().to_owned(), (id, at)));
                 }
             }
         }
-        Self(by_root)
+        Self(Map::grouped(roots))
     }
 
     /// The action that `path` is an output of.
@@ -499,7 +481,7 @@ impl Owners {
 /// Whether `owner` exports to `id`: it is a need, or one of a need without outputs.
 fn is_needed(project: &Project, id: ActionId, owner: ActionId) -> bool {
     let graph = &project.graph;
-    let (mut open, mut seen) = (vec![id], BTreeSet::new());
+    let (mut open, mut seen) = (vec![id], Set::new());
     while let Some(next) = open.pop() {
         for need in graph.needs(next) {
             if graph.twin(need.action) == graph.twin(owner) {
@@ -710,7 +692,7 @@ struct Places<'a> {
     roots: [PathBuf; 2],
     states: [PathBuf; 2],
     targets: [PathBuf; 2],
-    by_out: BTreeMap<RelPath, ActionId>,
+    by_out: Map<RelPath, ActionId>,
 }
 
 impl<'a> Places<'a> {

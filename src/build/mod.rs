@@ -26,6 +26,7 @@ use crate::execute::{Executor, Stop, remains};
 use crate::index::Index;
 use crate::inputs::{FoundInputs, Hidden};
 use crate::mistake::Mistake;
+use crate::ordered::Map;
 use crate::project::Project;
 use crate::state::lock::{self, CheckoutLock};
 use crate::state::records::Records;
@@ -33,7 +34,6 @@ use crate::state::{self, State, turns};
 use crate::store::Store;
 use crate::tools::Tools;
 use crate::untouched::{self, Question};
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::time::Instant;
@@ -60,7 +60,7 @@ pub struct Edges<'a> {
     /// How many may run at once, children of theirs included.
     pub jobserver: &'a Jobserver,
     /// The environment of this process.
-    pub env: &'a BTreeMap<OsString, OsString>,
+    pub env: &'a Map<OsString, OsString>,
     /// Tells when to stop.
     pub stop: &'a Stop,
 }
@@ -86,7 +86,7 @@ pub(crate) struct Ground<'a> {
     /// Where results are kept, if anywhere.
     pub(crate) store: Option<&'a dyn Store>,
     /// The environment of this process.
-    pub(crate) env: &'a BTreeMap<OsString, OsString>,
+    pub(crate) env: &'a Map<OsString, OsString>,
     pub(crate) state: &'a State,
     pub(crate) index: &'a Index,
     pub(crate) records: &'a Records,
@@ -150,7 +150,7 @@ pub(crate) fn hold(
 }
 
 /// Refuses to wait for a checkout that is held for the very step which this process was started by, however many checkouts lie between.
-pub(crate) fn refuse_inside(state: &State, env: &BTreeMap<OsString, OsString>) -> Result<()> {
+pub(crate) fn refuse_inside(state: &State, env: &Map<OsString, OsString>) -> Result<()> {
     let held = env.get(OsStr::new(command::HELD));
     if !held.is_some_and(|held| std::env::split_paths(held).any(|dir| dir == state.dir())) {
         return Ok(());
@@ -244,7 +244,7 @@ fn empty_staging(state: &State) -> Result<()> {
 }
 
 /// What was found of each planned action's inputs; see [`files`].
-pub(crate) type Found = BTreeMap<ActionId, FoundInputs>;
+pub(crate) type Found = Map<ActionId, FoundInputs>;
 
 /// Now, as results and records note it.
 pub(crate) fn now_ms() -> u64 {

@@ -15,12 +15,12 @@ use crate::error::Result;
 use crate::event::{Event, Failure, Finished, Skip, Status, Summary};
 use crate::execute::slots::{Slot, Slots};
 use crate::inputs::FoundInputs;
+use crate::ordered::{Map, Set};
 use crate::reason::DirtyReason;
 use crate::result::ActionResult;
 use crate::state::history::{self, Entry, What};
 use crate::state::{State as StateDir, turns};
 use crate::store::Store;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::num::NonZero;
@@ -69,7 +69,8 @@ const HEAD_START: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// The state of each action that is up to date, and for how long it once ran.
-pub(crate) type UpToDateActions = BTreeMap<ActionId, (Arc<UpToDate>, Duration)>;
+pub(crate) type UpToDateActions = Map<ActionId, UpToDateAction>;
+type UpToDateAction = (Arc<UpToDate>, Duration);
 
 /// For how long a worker goes on with other jobs before it tells what it has done: to wake the owner for each of a thousand steps costs more than to check them.
 const WORTH_TELLING: Duration = Duration::from_micros(300);
@@ -190,17 +191,18 @@ struct Owner<'a, 'r> {
     options: &'a Options,
     report: &'r mut dyn FnMut(Event),
     states: States,
-    found: Found,
-    up_to_date: BTreeMap<ActionId, Arc<UpToDate>>,
+    /// What was looked for at the start, until it is used.
+    found: Map<ActionId, Option<FoundInputs>>,
+    up_to_date: Map<ActionId, Arc<UpToDate>>,
     /// What was found out about the actions that wait for slots.
-    checked: BTreeMap<ActionId, Box<Checked>>,
+    checked: Map<ActionId, Box<Checked>>,
     ways: Ways,
     /// Made when the first action has to run: a build in which nothing does asks for none.
     slots: Option<Slots>,
     /// How many slots have been asked for, for one action, and have not come. One request at a time keeps the order of urgency.
     asked: Option<u32>,
     /// The slots that running actions have.
-    in_use: BTreeMap<ActionId, Slot>,
+    in_use: Map<ActionId, Slot>,
     /// When all inputs were looked for.
     found_at: Instant,
     /// Whether anything has been written in this build, so that what was looked for before may not be what is there.
@@ -208,12 +210,12 @@ struct Owner<'a, 'r> {
     /// Whether a command has been started, which may have written anywhere; what is restored goes where it is declared.
     has_run: bool,
     /// What has been warned of.
-    warned: BTreeSet<String>,
+    warned: Set<String>,
     began_ms: u64,
     history: Vec<Entry>,
     fresh_saved: Duration,
     /// What is up to date, for as long as there was nothing else to tell.
-    fresh_alone: Option<UpToDateActions>,
+    fresh_alone: Option<Vec<(ActionId, UpToDateAction)>>,
     summary: Summary,
 }
 
@@ -239,21 +241,22 @@ impl<'a, 'r> Owner<'a, 'r> {
             options,
             report,
             states: States::new(graph, planned, urgency),
-            found,
-            up_to_date: BTreeMap::new(),
-            checked: BTreeMap::new(),
+            found: found.into_iter().map(|(id, found)| (id, Some(found))).collect(),
+            // Each has its place from the start: they come in the order of their urgency, not of the graph.
+            up_to_date: planned.iter().map(|id| (*id, Arc::default())).collect(),
+            checked: Map::new(),
             ways,
             slots: None,
             asked: None,
-            in_use: BTreeMap::new(),
+            in_use: Map::new(),
             found_at: Instant::now(),
             disturbed: false,
             has_run: false,
-            warned: BTreeSet::new(),
+            warned: Set::new(),
             began_ms: now_ms(),
             history: Vec::new(),
             fresh_saved: Duration::ZERO,
-            fresh_alone: options.question.is_some().then(BTreeMap::new),
+            fresh_alone: options.question.is_some().then(Vec::new),
             summary: Summary::default(),
         }
     }
@@ -285,7 +288,7 @@ impl<'a, 'r> Owner<'a, 'r> {
         }
         self.summary.stopped = self.edges.stop.is_asked();
         self.note_history();
-        Ok((self.summary, self.fresh_alone))
+        Ok((self.summary, self.fresh_alone.map(|all| all.into_iter().collect())))
     }
 
     /// Whether nothing more is to be started.
@@ -324,7 +327,7 @@ impl<'a, 'r> Owner<'a, 'r> {
             // What is found also depends on what lies where outputs are declared; declared inputs never do.
             let undisturbed = if find::finds(&graph[id]) { !self.disturbed } else { !self.has_run };
             let is_current = undisturbed && self.found_at.elapsed() < SNAPSHOT_AGE;
-            let found = self.found.remove(&id).filter(|_| is_current);
+            let found = self.found.get_mut(&id).and_then(Option::take).filter(|_| is_current);
             let _ = self.ways.to_pool.send(Job::Check(id, needs, found, Way::Result));
         }
     }
@@ -338,7 +341,7 @@ impl<'a, 'r> Owner<'a, 'r> {
             None => Status::Fresh,
         };
         if let Some(fresh_alone) = &mut self.fresh_alone {
-            fresh_alone.insert(id, (Arc::clone(&state), Duration::ZERO));
+            fresh_alone.push((id, (Arc::clone(&state), Duration::ZERO)));
         }
         self.up_to_date.insert(id, state);
         self.states.succeed(id);
@@ -603,7 +606,7 @@ impl<'a, 'r> Owner<'a, 'r> {
     ) {
         let state = check::up_to_date(self.ground, id, outputs, checked);
         if let Some(fresh_alone) = &mut self.fresh_alone {
-            fresh_alone.insert(id, (Arc::clone(&state), told.saved));
+            fresh_alone.push((id, (Arc::clone(&state), told.saved)));
         }
         self.up_to_date.insert(id, state);
         if matches!(status, Status::Restored { .. }) {

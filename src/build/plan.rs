@@ -3,20 +3,20 @@
 use super::states;
 use crate::action::ActionId;
 use crate::graph::Graph;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::ordered::Map;
 use std::time::Duration;
 
 /// `wanted` and everything that it needs, in topological order.
 pub(crate) fn closure(graph: &Graph, wanted: &[ActionId]) -> Vec<ActionId> {
-    let mut planned = BTreeSet::new();
+    let mut planned = vec![false; graph.actions().len()];
     let mut rest = wanted.to_vec();
     while let Some(id) = rest.pop() {
-        if planned.insert(id) {
+        if !std::mem::replace(&mut planned[id.0], true) {
             rest.extend(graph[id].needs.iter().map(|need| need.action));
             rest.extend(states::twin(graph, id));
         }
     }
-    planned.into_iter().collect()
+    graph.ids().filter(|id| planned[id.0]).collect()
 }
 
 /// For each planned action how long it takes from its start to the end of the longest chain of actions behind it,
@@ -26,17 +26,15 @@ pub(crate) fn urgency(
     graph: &Graph,
     planned: &[ActionId],
     duration: impl Fn(ActionId) -> Option<Duration>,
-) -> BTreeMap<ActionId, Duration> {
+) -> Map<ActionId, Duration> {
     const MOMENT: Duration = Duration::from_millis(1);
-    let mut behind: BTreeMap<ActionId, Duration> = BTreeMap::new();
-    let mut urgency = BTreeMap::new();
+    let mut longest = vec![Duration::ZERO; graph.actions().len()];
     for &id in planned.iter().rev() {
-        let path = duration(id).unwrap_or(MOMENT) + behind.get(&id).copied().unwrap_or_default();
-        urgency.insert(id, path);
+        let path = duration(id).unwrap_or(MOMENT) + longest[id.0];
+        longest[id.0] = path;
         for need in &graph[id].needs {
-            let longest = behind.entry(need.action).or_default();
-            *longest = path.max(*longest);
+            longest[need.action.0] = path.max(longest[need.action.0]);
         }
     }
-    urgency
+    planned.iter().map(|id| (*id, longest[id.0])).collect()
 }

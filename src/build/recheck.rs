@@ -7,10 +7,10 @@ use crate::action::ActionId;
 use crate::content::Input;
 use crate::error::{Error, Result};
 use crate::inputs::{self, FoundInputs};
+use crate::ordered::Set;
 use crate::outputs;
 use crate::path::RelPath;
 use crate::stat::Stat;
-use std::collections::BTreeSet;
 
 /// What is not any more as it was when the key was made.
 #[derive(Default)]
@@ -38,7 +38,7 @@ pub(crate) fn changed(ground: &Ground<'_>, id: ActionId, checked: &Checked) -> R
         };
         changed.told.extend((!same).then(|| quoted(&tool.name)));
     }
-    let mut seen = BTreeSet::new();
+    let mut seen = Set::new();
     for need in &checked.needs {
         changed_exports(ground, need, &mut seen, &mut changed.told)?;
     }
@@ -87,7 +87,7 @@ fn changed_inputs(ground: &Ground<'_>, id: ActionId, checked: &Checked) -> Resul
 fn changed_exports(
     ground: &Ground<'_>,
     need: &Need,
-    seen: &mut BTreeSet<ActionId>,
+    seen: &mut Set<ActionId>,
     changed: &mut Vec<String>,
 ) -> Result<()> {
     if !seen.insert(need.id) {

@@ -14,6 +14,7 @@ use crate::execute::{Ending, Finish, MOST_HELD};
 use crate::fingerprint::{self, Fingerprint};
 use crate::found::FoundSet;
 use crate::index::Index;
+use crate::ordered::{Map, Set};
 use crate::outputs::{self, CaptureError, Captured, Displaced, Present, Roots, Unfit};
 use crate::own_file;
 use crate::path::{Base, OutputPath, RelPath};
@@ -24,7 +25,6 @@ use crate::state::records::{Forgotten, Known, Record, Why};
 use crate::step::Run;
 use crate::store::made_with::MadeWith;
 use crate::store::{Store, StoreError};
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
@@ -91,7 +91,7 @@ struct Attempt<'a> {
     /// Which of its inputs changed during its last run, as they were afterwards.
     changed_before: Vec<Input>,
     /// Which of its inputs a process of its own was seen to open for writing in this run.
-    opened: BTreeSet<RelPath>,
+    opened: Set<RelPath>,
     /// Whether the last run or restore was killed.
     was_killed: bool,
 }
@@ -113,7 +113,7 @@ pub(crate) fn run(
     let was_killed = was_killed(&known);
     let ours = ours(known);
     let roots = ground.project.roots(id);
-    let opened = BTreeSet::new();
+    let opened = Set::new();
     let mut attempt = Attempt {
         ground,
         edges,
@@ -348,8 +348,7 @@ impl Attempt<'_> {
     fn reads(&self) -> Vec<PathBuf> {
         let project = self.ground.project;
         let roots = project.graph[self.id].inputs.positive_roots();
-        let named: BTreeSet<_> =
-            roots.filter(|(.., is_all)| *is_all).map(|(_, path, _)| path).collect();
+        let named: Set<_> = roots.filter(|(.., is_all)| *is_all).map(|(_, path, _)| path).collect();
         let files = || self.checked.found.files.iter().map(|found| &found.path);
         let first = files().filter(|path| named.contains(path));
         let rest = files().filter(|path| !named.contains(path));
@@ -466,7 +465,7 @@ fn standing(
     if known.is_empty() {
         return Ok(Vec::new());
     }
-    let known: BTreeMap<_, _> = known.iter().map(|output| (&output.path, output)).collect();
+    let known: Map<_, _> = known.iter().map(|output| (&output.path, output)).collect();
     let mut standing = Vec::new();
     for present in outputs::present(&ground.project.graph[id].outputs, roots)? {
         let Some(output) = known.get(&present.path) else { continue };

@@ -6,9 +6,9 @@
 use crate::action::ActionId;
 use crate::digest::Key;
 use crate::graph::Graph;
+use crate::ordered::{Map, Set};
 use crate::path::Base;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 /// Where an action stands.
@@ -34,18 +34,18 @@ pub(crate) enum State {
 
 /// The states of all planned actions.
 pub(crate) struct States {
-    states: BTreeMap<ActionId, State>,
+    states: Map<ActionId, State>,
     /// How many needs are not done.
-    left: BTreeMap<ActionId, usize>,
-    dependents: BTreeMap<ActionId, Vec<ActionId>>,
-    urgency: BTreeMap<ActionId, Duration>,
-    /// The actions in these two states, the most urgent first: kept beside `states` for quick access.
-    ready: BTreeSet<(Reverse<Duration>, ActionId)>,
-    queued: BTreeSet<(Reverse<Duration>, ActionId)>,
+    left: Map<ActionId, usize>,
+    dependents: Map<ActionId, Vec<ActionId>>,
+    urgency: Map<ActionId, Duration>,
+    /// The actions in these two states, the most urgent last: kept beside `states` for quick access.
+    ready: Set<(Duration, Reverse<ActionId>)>,
+    queued: Set<(Duration, Reverse<ActionId>)>,
     /// The keys that are being restored or run, and who waits for them.
-    in_flight: HashMap<Key, Vec<ActionId>>,
+    in_flight: Map<Key, Vec<ActionId>>,
     /// Who is parked behind an action that is checked again: one at a time, since all may have become the same by then.
-    behind: HashMap<ActionId, Vec<ActionId>>,
+    behind: Map<ActionId, Vec<ActionId>>,
     checking: usize,
     unfinished: usize,
 }
@@ -64,35 +64,40 @@ impl States {
     pub(crate) fn new(
         graph: &Graph,
         planned: &[ActionId],
-        urgency: BTreeMap<ActionId, Duration>,
+        urgency: Map<ActionId, Duration>,
     ) -> Self {
         let mut states = Self {
             states: planned.iter().map(|id| (*id, State::Waiting)).collect(),
-            left: BTreeMap::new(),
-            dependents: BTreeMap::new(),
+            left: Map::new(),
+            dependents: planned.iter().map(|id| (*id, Vec::new())).collect(),
             urgency,
-            ready: BTreeSet::new(),
-            queued: BTreeSet::new(),
-            in_flight: HashMap::new(),
-            behind: HashMap::new(),
+            ready: Set::new(),
+            queued: Set::new(),
+            in_flight: Map::new(),
+            behind: Map::new(),
             checking: 0,
             unfinished: planned.len(),
         };
+        let mut ready = Vec::new();
         for &id in planned {
             let needs = graph[id].needs.iter().map(|need| need.action);
-            let needs: BTreeSet<ActionId> = needs.chain(twin(graph, id)).collect();
-            needs.iter().for_each(|need| states.dependents.entry(*need).or_default().push(id));
+            let needs: Set<ActionId> = needs.chain(twin(graph, id)).collect();
+            for need in &needs {
+                states.dependents.get_or_insert_with(*need, Vec::new).push(id);
+            }
             states.left.insert(id, needs.len());
             if needs.is_empty() {
-                states.set(id, State::Ready);
+                states.states.insert(id, State::Ready);
+                ready.push(states.place(id));
             }
         }
+        states.ready.extend(ready);
         states
     }
 
     /// The only place where a state changes.
     pub(crate) fn set(&mut self, id: ActionId, to: State) {
-        let place = (Reverse(self.urgency.get(&id).copied().unwrap_or_default()), id);
+        let place = self.place(id);
         match self.states.insert(id, to) {
             Some(State::Ready) => drop(self.ready.remove(&place)),
             Some(State::Queued) => drop(self.queued.remove(&place)),
@@ -112,23 +117,28 @@ impl States {
         }
     }
 
+    /// Where an action stands among others that wait for the same.
+    fn place(&self, id: ActionId) -> (Duration, Reverse<ActionId>) {
+        (self.urgency.get(&id).copied().unwrap_or_default(), Reverse(id))
+    }
+
     pub(crate) fn get(&self, id: ActionId) -> Option<State> {
         self.states.get(&id).copied()
     }
 
     /// The most urgent action that can be checked.
     pub(crate) fn next_ready(&self) -> Option<ActionId> {
-        self.ready.first().map(|(_, id)| *id)
+        self.ready.last().map(|(_, id)| id.0)
     }
 
     /// The most urgent action that waits for slots.
     pub(crate) fn next_queued(&self) -> Option<ActionId> {
-        self.queued.first().map(|(_, id)| *id)
+        self.queued.last().map(|(_, id)| id.0)
     }
 
     /// All actions that wait for slots, the most urgent first.
     pub(crate) fn queued(&self) -> impl Iterator<Item = ActionId> {
-        self.queued.iter().map(|(_, id)| *id)
+        self.queued.iter().rev().map(|(_, id)| id.0)
     }
 
     /// Whether a worker checks something.
@@ -179,10 +189,14 @@ impl States {
         }
     }
 
+    fn take_dependents(&mut self, id: ActionId) -> Vec<ActionId> {
+        self.dependents.get_mut(&id).map(std::mem::take).unwrap_or_default()
+    }
+
     /// Notes that `id` is up to date: what waited for nothing else is ready.
     pub(crate) fn succeed(&mut self, id: ActionId) {
         self.set(id, State::Done);
-        for dependent in self.dependents.remove(&id).unwrap_or_default() {
+        for dependent in self.take_dependents(id) {
             let Some(left) = self.left.get_mut(&dependent) else { continue };
             *left -= 1;
             if *left == 0 && self.get(dependent) == Some(State::Waiting) {
@@ -198,7 +212,7 @@ impl States {
         let mut skipped = Vec::new();
         let mut failed = vec![id];
         while let Some(need) = failed.pop() {
-            for dependent in self.dependents.remove(&need).unwrap_or_default() {
+            for dependent in self.take_dependents(need) {
                 if self.get(dependent) == Some(State::Waiting) {
                     self.set(dependent, State::Done);
                     skipped.push((dependent, need));

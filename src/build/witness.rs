@@ -51,7 +51,7 @@ pub(crate) fn of(
 }
 
 fn see(witness: &mut Witness, path: &Path, what: What) {
-    witness.paths.insert((path.to_owned(), what));
+    witness.paths.push((path.to_owned(), what));
 }
 
 /// Manifests, the records, and the directories that the tables name: that one is not there is a mistake.

@@ -1,8 +1,8 @@
 //! What Cargo tells a build script, and the environment as it was before Cargo put that in. Pure.
 
+use crate::ordered::Map;
 use crate::rustup;
 use crate::triple::Triple;
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ pub(crate) struct Context {
     /// What the package is built for.
     pub(crate) triple: Triple,
     /// The environment that steps are made of; see [`steps_own`].
-    pub(crate) env: BTreeMap<OsString, OsString>,
+    pub(crate) env: Map<OsString, OsString>,
 }
 
 /// Variables that Cargo sets for a build script and that a step, or what it starts, would take for something that the user has said.
@@ -55,7 +55,7 @@ const LOADER_PATH: &str =
 
 impl Context {
     /// What `env`, the environment of this process, tells. An error names the variable that is not there.
-    pub(crate) fn new(env: BTreeMap<OsString, OsString>) -> Result<Self, &'static str> {
+    pub(crate) fn new(env: Map<OsString, OsString>) -> Result<Self, &'static str> {
         let get = |name: &'static str| env.get(OsStr::new(name)).cloned().ok_or(name);
         Ok(Self {
             package: get("CARGO_PKG_NAME")?.into_string().map_err(|_| "CARGO_PKG_NAME")?,
@@ -75,7 +75,7 @@ impl Context {
 
 /// The environment without what Cargo has put in for the build script: so that a step sees, and its key says, the same whether it is
 /// started from here or from the command line.
-fn steps_own(env: BTreeMap<OsString, OsString>) -> BTreeMap<OsString, OsString> {
+fn steps_own(env: Map<OsString, OsString>) -> Map<OsString, OsString> {
     let mut env = rustup::undone(env);
     without_cargos_libraries(&mut env);
     env.retain(|name, _| {
@@ -87,7 +87,7 @@ fn steps_own(env: BTreeMap<OsString, OsString>) -> BTreeMap<OsString, OsString> 
 }
 
 /// Takes the directories of the toolchain and of this build out of the loader's path.
-fn without_cargos_libraries(env: &mut BTreeMap<OsString, OsString>) {
+fn without_cargos_libraries(env: &mut Map<OsString, OsString>) {
     let name = OsStr::new(LOADER_PATH);
     let Some(value) = env.get(name) else { return };
     let sysroot =
@@ -112,7 +112,7 @@ fn without_cargos_libraries(env: &mut BTreeMap<OsString, OsString>) {
 mod tests {
     use super::*;
 
-    fn env(pairs: &[(&str, &str)]) -> BTreeMap<OsString, OsString> {
+    fn env(pairs: &[(&str, &str)]) -> Map<OsString, OsString> {
         pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
     }
 

@@ -21,6 +21,7 @@ use crate::execute::child::{self, ChildExecutor};
 use crate::execute::slots::Jobserver;
 use crate::execute::{Ending, Stop, interrupt};
 use crate::mistake::Mistake;
+use crate::ordered::{self, Map, Set};
 use crate::path::Base;
 use crate::project::{self, Project};
 use crate::select::{self, Selection};
@@ -33,7 +34,6 @@ use crate::store::place;
 use crate::workspace::{self, ask};
 use context::Context;
 use guard::Guard;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::{fmt, fs};
@@ -99,7 +99,7 @@ pub struct Declared {
 /// Steps that are up to date, and where what they have left is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outputs {
-    steps: BTreeMap<String, StepOutputs>,
+    steps: Map<String, StepOutputs>,
 }
 
 /// What one step has left.
@@ -275,7 +275,7 @@ impl From<Error> for Failed {
 }
 
 fn bring_up_to_date(wanted: &Wanted) -> Result<Outputs, Failed> {
-    let env: BTreeMap<_, _> = std::env::vars_os().collect();
+    let env: Map<_, _> = std::env::vars_os().collect();
     // The jobserver's descriptors are looked for before there are others that could be mistaken for them.
     let jobserver = Jobserver::new(None, &env)?;
     let context = Context::new(env).map_err(|name| {
@@ -299,7 +299,7 @@ fn bring_up_to_date(wanted: &Wanted) -> Result<Outputs, Failed> {
         let workspace = &project.workspace;
         let manifests = workspace.packages.iter().map(|package| package.manifest.clone());
         let watched = manifests.chain([workspace.root.join("Cargo.lock")]).chain(built);
-        let there: BTreeSet<PathBuf> = watched.filter(|path| path.exists()).collect();
+        let there: Set<PathBuf> = watched.filter(|path| path.exists()).collect();
         there.iter().for_each(|path| directives::rerun_if_changed(path));
     }
     if !summary.failures.is_empty() || !summary.summary.success() {
@@ -315,7 +315,7 @@ fn bring_up_to_date(wanted: &Wanted) -> Result<Outputs, Failed> {
 
 /// Two steps of one name would clear each other's outputs.
 fn claim_name(name: &str) -> Result<(), Failed> {
-    static CLAIMED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    static CLAIMED: Mutex<Set<String>> = Mutex::new(Set::new());
     let is_new = CLAIMED.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
     match is_new {
         true => Ok(()),
@@ -421,7 +421,7 @@ struct Done {
     summary: Summary,
     failures: Vec<String>,
     /// The actions that cannot run here, with what is missing.
-    skipped: BTreeMap<ActionName, String>,
+    skipped: Map<ActionName, String>,
 }
 
 fn engine(
@@ -447,7 +447,7 @@ fn engine(
     };
     // Steps that are shown as failed are all that failed: a build script has one chance to tell.
     let options = Options { keep_going: true, ..Options::default() };
-    let (mut failures, mut skipped) = (Vec::new(), BTreeMap::new());
+    let (mut failures, mut skipped) = (Vec::new(), Map::new());
     let built = engine::build(project, ids, &options, &edges, &mut |event| {
         if let Event::Finished(Finished { action, status, .. }) = &event
             && let Status::Skipped(Skip::Unavailable(why)) = status
@@ -540,7 +540,7 @@ fn outputs(
     context: &Context,
     names: &[String],
     ids: &[ActionId],
-    skipped: &BTreeMap<ActionName, String>,
+    skipped: &Map<ActionName, String>,
 ) -> Outputs {
     let records = Records::open(&State::new(context.state_dir()).records());
     let mut outputs = Outputs::default();
@@ -552,7 +552,7 @@ fn outputs(
             .find(|name| **name == step.to_string())
             .cloned()
             .unwrap_or_else(|| step.step.clone());
-        let entry = outputs.steps.entry(name).or_default();
+        let entry = outputs.steps.get_or_insert_with(name, StepOutputs::default);
         entry.dir = action.name.step_out_dir().under(&context.state_dir().join("out"));
         let roots = project.roots(id);
         if let Some(why) = skipped.get(&action.name) {
@@ -563,6 +563,6 @@ fn outputs(
             entry.files.extend(record.result.outputs.iter().map(|output| roots.path(&output.path)));
         }
     }
-    outputs.steps.values_mut().for_each(|step| step.files.sort());
+    outputs.steps.values_mut().for_each(|step| ordered::sort(&mut step.files));
     outputs
 }

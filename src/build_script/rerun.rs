@@ -9,10 +9,10 @@ use crate::build::{command, files};
 use crate::fingerprint;
 use crate::ignore::Ignore;
 use crate::inputs::Hidden;
+use crate::ordered::{Map, Set};
 use crate::path::{Base, OutputPath, RelPath};
 use crate::project::Project;
 use crate::state::State;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,21 +21,21 @@ use std::sync::Arc;
 /// What Cargo is to watch.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
-    pub(super) paths: BTreeSet<PathBuf>,
-    pub(super) variables: BTreeSet<String>,
+    pub(super) paths: Set<PathBuf>,
+    pub(super) variables: Set<String>,
 }
 
 /// Everything that `planned` depends on besides its needs' outputs: manifests, inputs, tools and tracked variables.
 pub(super) fn watched(
     project: &Project,
     planned: &[ActionId],
-    env: &BTreeMap<OsString, OsString>,
+    env: &Map<OsString, OsString>,
 ) -> Watched {
     let mut watched = Watched::default();
     let workspace = &project.workspace;
     watched.paths.insert(workspace.root.join("Cargo.toml"));
     let mut sources = Sources::new(&workspace.root, files::hidden(project));
-    let mut roots = BTreeSet::new();
+    let mut roots = Set::new();
     for &id in planned {
         let action = &project.graph[id];
         let manifest = project.step_of(id).map(|step| step.manifest.clone());
@@ -59,10 +59,10 @@ pub(super) fn watched(
 
 /// What was found rather than declared, known once the steps are up to date: each file, and of packages the directory too, where a new file
 /// would count.
-pub(super) fn found(project: &Project, planned: &[ActionId]) -> BTreeSet<PathBuf> {
+pub(super) fn found(project: &Project, planned: &[ActionId]) -> Set<PathBuf> {
     let mut sources = Sources::new(&project.workspace.root, files::hidden(project));
     let state = State::new(project.state_dir.clone());
-    let mut paths = BTreeSet::new();
+    let mut paths = Set::new();
     let finds = |id: &&ActionId| {
         let action = &project.graph[**id];
         action.discover.is_some() || !action.depfiles.is_empty()
@@ -102,16 +102,16 @@ fn is_cargos(name: &str) -> bool {
 struct Sources<'a> {
     root: &'a Path,
     hidden: Hidden,
-    ignores: BTreeMap<RelPath, Option<Arc<Ignore>>>,
+    ignores: Map<RelPath, Option<Arc<Ignore>>>,
 }
 
 impl<'a> Sources<'a> {
     fn new(root: &'a Path, hidden: Hidden) -> Self {
-        Self { root, hidden, ignores: BTreeMap::new() }
+        Self { root, hidden, ignores: Map::new() }
     }
 
     /// Adds what stands for `path`: itself if it is a file, or a directory that is all source.
-    fn cover(&mut self, path: &RelPath, into: &mut BTreeSet<PathBuf>) {
+    fn cover(&mut self, path: &RelPath, into: &mut Set<PathBuf>) {
         let at = path.under(self.root);
         if !at.is_dir() {
             into.insert(at);

@@ -1,15 +1,16 @@
 //! The key `cargo` of a step: what Cargo builds before the step is checked.
 
 use super::Declared;
-use super::document::{Entry, Section, entries, entry};
+use super::document::Section;
 use super::placeholder::list;
 use super::suggest::suggest;
-use super::value::{Notes, value_kind};
+use super::table::{Entry, Table};
+use super::value::Notes;
 use crate::mistake::Mistake;
+use crate::ordered;
 use crate::step::{Artifact, ArtifactKind, Spanned, StepName};
 use crate::template;
 use std::ops::Range;
-use toml_edit::TableLike;
 
 const KEYS: [&str; 6] = ["package", "bin", "example", "lib", "profile", "features"];
 
@@ -31,20 +32,20 @@ pub(super) fn read<'a>(
     declared: &Declared,
     section: &Section<'a>,
     step: &StepName,
-    entry: &Entry<'a>,
+    entry: &'a Entry,
 ) -> Artifacts {
     let before = notes.mistakes.len();
     let mut known: Vec<Spanned<Artifact>> = Vec::new();
     for (table, span) in tables(notes, step, entry) {
-        let reading = Reading { declared, section, step, table, span: &span };
+        let reading = Reading { declared, section, step, table, span };
         let Some(artifact) = reading.read(notes) else { continue };
         let name = artifact.name.clone();
         match known.iter().find(|known| known.value.variable() == artifact.variable()) {
-            None => known.push(Spanned { value: artifact, span }),
+            None => known.push(Spanned { value: artifact, span: span.clone() }),
             Some(first) => {
                 let other = notes.place(&first.span).label("the first time");
                 let message = format!("`cargo` in step `{step}` names `{name}` twice");
-                let mistake = Mistake::new(message, notes.place(&span).label("the second time"));
+                let mistake = Mistake::new(message, notes.place(span).label("the second time"));
                 notes.mistakes.push(mistake.related(other).help(format!(
                     "each has one name: `{{cargo.{name}}}` and `{}`",
                     artifact.variable()
@@ -58,37 +59,18 @@ pub(super) fn read<'a>(
 fn tables<'a>(
     notes: &mut Notes<'a>,
     step: &StepName,
-    entry: &Entry<'a>,
-) -> Vec<(&'a dyn TableLike, Range<usize>)> {
+    entry: &'a Entry,
+) -> Vec<(&'a Table, &'a Range<usize>)> {
     let what = format!("`cargo` in step `{step}`");
-    if let Some(table) = entry.item.as_table_like() {
+    if let Some(table) = entry.item.as_table() {
         let span = if entry.item.is_value() { &entry.value } else { &entry.key };
-        return vec![(table, span.clone())];
+        return vec![(table, span)];
     }
-    if let Some(tables) = entry.item.as_array_of_tables() {
-        let spanned = |table: &'a toml_edit::Table| {
-            (table as &dyn TableLike, table.span().unwrap_or_else(|| entry.key.clone()))
-        };
-        return tables.iter().map(spanned).collect();
-    }
-    let Some(array) = entry.item.as_array() else {
+    let tables = notes.tables(&what, entry, &format!("write `[{FORM}]`"));
+    if tables.is_none() {
         notes.wrong_type(&what, "a table", entry, Some(format!("write `{FORM}`")));
-        return Vec::new();
-    };
-    let mut tables: Vec<(&dyn TableLike, Range<usize>)> = Vec::new();
-    for value in array {
-        let span = value.span().unwrap_or_else(|| entry.value.clone());
-        match value.as_inline_table() {
-            Some(table) => tables.push((table, span)),
-            None => notes.add_with_help(
-                format!("an element of {what} is not a table"),
-                &span,
-                format!("this is {}", value_kind(value)),
-                format!("write `[{FORM}]`"),
-            ),
-        }
     }
-    tables
+    tables.unwrap_or_default()
 }
 
 /// One table while it is read.
@@ -96,7 +78,7 @@ struct Reading<'r, 'a> {
     declared: &'r Declared,
     section: &'r Section<'a>,
     step: &'r StepName,
-    table: &'a dyn TableLike,
+    table: &'a Table,
     span: &'r Range<usize>,
 }
 
@@ -123,10 +105,10 @@ impl<'a> Reading<'_, 'a> {
     }
 
     fn check_keys(&self, notes: &mut Notes<'_>) {
-        for entry in entries(self.table).into_iter().filter(|entry| !KEYS.contains(&entry.name)) {
+        for entry in self.table.entries.iter().filter(|entry| !KEYS.contains(&&*entry.name)) {
             let message =
                 format!("unknown key `{}` in `cargo` of step `{}`", entry.name, self.step);
-            match suggest(entry.name, KEYS) {
+            match suggest(&entry.name, KEYS) {
                 Some(meant) => notes.add(message, &entry.key, format!("did you mean `{meant}`?")),
                 None => {
                     let help = format!("the keys are {}", list(KEYS.into_iter()));
@@ -139,7 +121,7 @@ impl<'a> Reading<'_, 'a> {
     /// The package that is named, or else the one whose table this is.
     fn package(&self, notes: &mut Notes<'a>) -> Option<String> {
         let packages = || self.declared.packages.iter().map(String::as_str);
-        let Some(entry) = entry(self.table, "package") else {
+        let Some(entry) = self.table.get("package") else {
             let own = self.section.package.map(str::to_owned);
             if own.is_none() {
                 let message = format!("`cargo` in step `{}` names no package", self.step);
@@ -148,7 +130,7 @@ impl<'a> Reading<'_, 'a> {
             }
             return own;
         };
-        let name = notes.string(&self.what("package"), &entry)?;
+        let name = notes.string(&self.what("package"), entry)?;
         if self.declared.packages.contains(name) {
             return Some(name.to_owned());
         }
@@ -177,7 +159,7 @@ impl<'a> Reading<'_, 'a> {
     ) -> Option<(ArtifactKind, Option<String>)> {
         let named: Vec<&str> = ["bin", "example", "lib"]
             .into_iter()
-            .filter(|key| self.table.contains_key(key))
+            .filter(|key| self.table.get(key).is_some())
             .collect();
         match named.as_slice() {
             ["lib"] => Some((self.lib(notes)?, None)),
@@ -206,8 +188,8 @@ impl<'a> Reading<'_, 'a> {
     }
 
     fn lib(&self, notes: &mut Notes<'a>) -> Option<ArtifactKind> {
-        let entry = entry(self.table, "lib")?;
-        match notes.string(&self.what("lib"), &entry)? {
+        let entry = self.table.get("lib")?;
+        match notes.string(&self.what("lib"), entry)? {
             "staticlib" => Some(ArtifactKind::StaticLib),
             "cdylib" => Some(ArtifactKind::CDyLib),
             other => {
@@ -226,8 +208,8 @@ impl<'a> Reading<'_, 'a> {
 
     /// A text that can be the name of a target or profile.
     fn name(&self, notes: &mut Notes<'a>, key: &str) -> Option<&'a str> {
-        let entry = entry(self.table, key)?;
-        let name = notes.string(&self.what(key), &entry)?;
+        let entry = self.table.get(key)?;
+        let name = notes.string(&self.what(key), entry)?;
         if template::is_variable_name(name) {
             return Some(name);
         }
@@ -237,10 +219,10 @@ impl<'a> Reading<'_, 'a> {
     }
 
     fn features(&self, notes: &mut Notes<'a>) -> Vec<String> {
-        let Some(entry) = entry(self.table, "features") else { return Vec::new() };
-        let texts = notes.strings(&self.what("features"), &entry).unwrap_or_default();
+        let Some(entry) = self.table.get("features") else { return Vec::new() };
+        let texts = notes.strings(&self.what("features"), entry).unwrap_or_default();
         let mut features: Vec<String> = texts.iter().map(|text| text.value.to_owned()).collect();
-        features.sort();
+        ordered::sort(&mut features);
         features.dedup();
         features
     }

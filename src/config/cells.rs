@@ -1,16 +1,15 @@
 //! The matrix of a step: its variables and values, and what is taken out of it.
 
-use super::document::{Entry, entries};
 use super::placeholder::list;
 use super::suggest::suggest;
-use super::value::{Notes, value_kind};
+use super::table::{Entry, Table};
+use super::value::Notes;
 use crate::action::ActionName;
 use crate::matrix::{self, Cell};
+use crate::ordered::Map;
 use crate::step::{Spanned, StepName};
 use crate::template;
-use std::collections::BTreeMap;
 use std::ops::Range;
-use toml_edit::TableLike;
 
 /// More actions of one step than these are taken for a slip.
 const MOST_ACTIONS: usize = 1_000;
@@ -22,18 +21,18 @@ const LONGEST_NAME: usize = 200;
 const NO_ACTION: &str = "so there would be no action";
 
 /// The variables of a matrix and their values.
-pub(super) type Variables = BTreeMap<String, Vec<String>>;
+pub(super) type Variables = Map<String, Vec<String>>;
 
 /// Reads `matrix`. `None` if there is a mistake in it.
 pub(super) fn read<'a>(
     notes: &mut Notes<'a>,
     step: &StepName,
-    entry: &Entry<'a>,
+    entry: &'a Entry,
 ) -> Option<Variables> {
     let before = notes.mistakes.len();
     let table =
         notes.table(&format!("`matrix` in step `{step}`"), entry, "{ VARIABLE = [\"VALUE\"] }")?;
-    if table.is_empty() {
+    if table.entries.is_empty() {
         notes.add(
             format!("`matrix` in step `{step}` has no variables"),
             &entry.key,
@@ -41,9 +40,9 @@ pub(super) fn read<'a>(
         );
     }
     let mut variables = Variables::new();
-    for variable in entries(table) {
-        check_name(notes, step, &variable);
-        variables.insert(variable.name.to_owned(), values(notes, step, &variable));
+    for variable in &table.entries {
+        check_name(notes, step, variable);
+        variables.insert(variable.name.clone(), values(notes, step, variable));
     }
     (notes.mistakes.len() == before).then_some(variables)
 }
@@ -53,27 +52,14 @@ pub(super) fn read_exclude<'a>(
     notes: &mut Notes<'a>,
     step: &StepName,
     variables: Option<&Variables>,
-    entry: &Entry<'a>,
+    entry: &'a Entry,
 ) -> Vec<Cell> {
     let what = format!("`matrix-exclude` in step `{step}`");
-    let tables: Vec<(&'a dyn TableLike, Range<usize>)> =
-        match (entry.item.as_array(), entry.item.as_array_of_tables()) {
-            (Some(array), _) => array
-                .iter()
-                .filter_map(|value| exclude_table(notes, &what, value, &entry.value))
-                .collect(),
-            (_, Some(tables)) => {
-                let spanned = |table: &'a toml_edit::Table| {
-                    (table as &dyn TableLike, table.span().unwrap_or_else(|| entry.key.clone()))
-                };
-                tables.iter().map(spanned).collect()
-            }
-            (None, None) => {
-                let help = "write `[{ VARIABLE = \"VALUE\" }]`".to_owned();
-                notes.wrong_type(&what, "an array of tables", entry, Some(help));
-                return Vec::new();
-            }
-        };
+    let form = "{ VARIABLE = \"VALUE\" }";
+    let Some(tables) = notes.tables(&what, entry, &format!("write `{form}`")) else {
+        notes.wrong_type(&what, "an array of tables", entry, Some(format!("write `[{form}]`")));
+        return Vec::new();
+    };
     if variables.is_some_and(Variables::is_empty) {
         notes.add(
             format!("{what} stands without a `matrix`"),
@@ -82,7 +68,7 @@ pub(super) fn read_exclude<'a>(
         );
         return Vec::new();
     }
-    tables.into_iter().map(|(table, span)| exclude(notes, step, variables, table, &span)).collect()
+    tables.into_iter().map(|(table, span)| exclude(notes, step, variables, table, span)).collect()
 }
 
 /// Notes a matrix that is too large, empty, or whose actions cannot be told apart by their directories. Gives it back, cut
@@ -121,7 +107,7 @@ pub(super) fn check(
 
 /// What is wrong with the names of the actions, and the way out.
 fn indistinct(step: &StepName, cells: &[Cell]) -> Option<(String, String)> {
-    let mut directories: BTreeMap<String, ActionName> = BTreeMap::new();
+    let mut directories: Map<String, ActionName> = Map::new();
     for cell in cells {
         let name = ActionName { step: step.clone(), cell: cell.clone() };
         let directory = name.out_dir().name().unwrap_or_default().to_lowercase();
@@ -147,8 +133,8 @@ fn indistinct(step: &StepName, cells: &[Cell]) -> Option<(String, String)> {
     None
 }
 
-fn check_name(notes: &mut Notes<'_>, step: &StepName, variable: &Entry<'_>) {
-    if !template::is_variable_name(variable.name) {
+fn check_name(notes: &mut Notes<'_>, step: &StepName, variable: &Entry) {
+    if !template::is_variable_name(&variable.name) {
         let message = format!(
             "bad name `{}` of a variable in the matrix of step `{step}`",
             variable.name.escape_debug()
@@ -157,11 +143,11 @@ fn check_name(notes: &mut Notes<'_>, step: &StepName, variable: &Entry<'_>) {
     }
 }
 
-fn values<'a>(notes: &mut Notes<'a>, step: &StepName, variable: &Entry<'a>) -> Vec<String> {
+fn values<'a>(notes: &mut Notes<'a>, step: &StepName, variable: &'a Entry) -> Vec<String> {
     let what = format!("variable `{}` of the matrix in step `{step}`", variable.name);
     let mut values: Vec<String> = Vec::new();
     let Some(texts) = notes.strings(&what, variable) else { return values };
-    if variable.item.as_array().is_some_and(toml_edit::Array::is_empty) {
+    if variable.item.as_array().is_some_and(<[_]>::is_empty) {
         notes.add(format!("{what} has no values"), &variable.value, NO_ACTION);
     }
     for text in texts {
@@ -200,33 +186,14 @@ fn check_value(notes: &mut Notes<'_>, what: &str, text: &Spanned<&str>, before: 
     false
 }
 
-fn exclude_table<'a>(
-    notes: &mut Notes<'a>,
-    what: &str,
-    value: &'a toml_edit::Value,
-    array: &Range<usize>,
-) -> Option<(&'a dyn TableLike, Range<usize>)> {
-    let span = value.span().unwrap_or_else(|| array.clone());
-    if let Some(table) = value.as_inline_table() {
-        return Some((table, span));
-    }
-    notes.add_with_help(
-        format!("an element of {what} is not a table"),
-        &span,
-        format!("this is {}", value_kind(value)),
-        "write `{ VARIABLE = \"VALUE\" }`",
-    );
-    None
-}
-
 fn exclude<'a>(
     notes: &mut Notes<'a>,
     step: &StepName,
     variables: Option<&Variables>,
-    table: &'a dyn TableLike,
+    table: &'a Table,
     span: &Range<usize>,
 ) -> Cell {
-    if table.is_empty() {
+    if table.entries.is_empty() {
         notes.add(
             format!("an element of `matrix-exclude` in step `{step}` names no variable"),
             span,
@@ -234,14 +201,14 @@ fn exclude<'a>(
         );
     }
     let mut cell = Cell::new();
-    for entry in entries(table) {
+    for entry in &table.entries {
         let Some(value) =
-            notes.string(&format!("`{}` in `matrix-exclude` in step `{step}`", entry.name), &entry)
+            notes.string(&format!("`{}` in `matrix-exclude` in step `{step}`", entry.name), entry)
         else {
             continue;
         };
-        if variables.is_none_or(|variables| is_known(notes, step, variables, &entry, value)) {
-            cell.insert(entry.name.to_owned(), value.to_owned());
+        if variables.is_none_or(|variables| is_known(notes, step, variables, entry, value)) {
+            cell.insert(entry.name.clone(), value.to_owned());
         }
     }
     cell
@@ -251,15 +218,15 @@ fn is_known(
     notes: &mut Notes<'_>,
     step: &StepName,
     variables: &Variables,
-    entry: &Entry<'_>,
+    entry: &Entry,
     value: &str,
 ) -> bool {
-    let Some(values) = variables.get(entry.name) else {
+    let Some(values) = variables.get(&entry.name) else {
         let message = format!(
             "`matrix-exclude` in step `{step}` names the unknown variable `{}`",
             entry.name
         );
-        notes.add(message, &entry.key, meant(entry.name, variables.keys().map(String::as_str)));
+        notes.add(message, &entry.key, meant(&entry.name, variables.keys().map(String::as_str)));
         return false;
     };
     let known = values.iter().any(|known| known == value);

@@ -1,17 +1,17 @@
 //! The keys by which a step finds inputs: `discover` and `depfile`.
 
 use super::Later;
-use super::document::{Entry, entries, entry};
 use super::placeholder::{self, Scope, Use};
 use super::step;
 use super::suggest::suggest;
+use super::table::Entry;
 use super::value::Notes;
 use crate::mistake::Mistake;
+use crate::ordered::Set;
 use crate::path::RelPath;
 use crate::step::{Discover, Spanned, Step, StepName};
 use crate::template::{Piece, Template};
 use crate::workspace::Workspace;
-use std::collections::BTreeSet;
 
 const KEYS: [&str; 3] = ["go", "tags", "test"];
 
@@ -21,31 +21,30 @@ pub(super) fn read<'a>(
     later: &mut Later,
     scope: &Scope<'_>,
     dir: &RelPath,
-    discover: &Entry<'a>,
+    discover: &'a Entry,
 ) -> Option<Spanned<Discover>> {
     let what = |key: &str| format!("`{key}` in `discover` in step `{}`", scope.step);
     let of_step = format!("`discover` in step `{}`", scope.step);
     let table = notes.table(&of_step, discover, "discover = { go = \"./services/api\" }")?;
-    for entry in entries(table).into_iter().filter(|entry| !KEYS.contains(&entry.name)) {
+    for entry in table.entries.iter().filter(|entry| !KEYS.contains(&&*entry.name)) {
         let message = format!("unknown key `{}` in {of_step}", entry.name);
-        match suggest(entry.name, KEYS) {
+        match suggest(&entry.name, KEYS) {
             Some(meant) => notes.add(message, &entry.key, format!("did you mean `{meant}`?")),
             None => {
                 notes.add_with_help(message, &entry.key, "", "there are `go`, `tags` and `test`")
             }
         }
     }
-    let Some(go) = entry(table, "go") else {
+    let Some(go) = table.get("go") else {
         let message = format!("{of_step} has no `go`");
         let help = "name the packages: `discover = { go = \"./services/api\" }`";
         notes.add_with_help(message, &discover.key, "", help);
         return None;
     };
-    let tags =
-        entry(table, "tags").map(|tags| read_tags(notes, later, scope, &what("tags"), &tags));
-    let test = entry(table, "test").and_then(|test| notes.boolean(&what("test"), &test));
+    let tags = table.get("tags").map(|tags| read_tags(notes, later, scope, &what("tags"), tags));
+    let test = table.get("test").and_then(|test| notes.boolean(&what("test"), test));
     let mut patterns = Vec::new();
-    for pattern in one_or_more(notes, &what("go"), &go) {
+    for pattern in one_or_more(notes, &what("go"), go) {
         let before = notes.mistakes.len();
         let template = placeholder::read(notes, later, scope, "discover", Use::Input, &pattern);
         if let Some(value) = template {
@@ -66,7 +65,7 @@ pub(super) fn depfiles<'a>(
     notes: &mut Notes<'a>,
     later: &mut Later,
     scope: &Scope<'_>,
-    entry: &Entry<'a>,
+    entry: &'a Entry,
 ) -> Vec<Spanned<Template>> {
     let what = format!("`depfile` in step `{}`", scope.step);
     let mut depfiles = Vec::new();
@@ -90,7 +89,7 @@ pub(super) fn depfiles<'a>(
 }
 
 /// A string, or an array of strings with something in it.
-fn one_or_more<'a>(notes: &mut Notes<'a>, what: &str, entry: &Entry<'a>) -> Vec<Spanned<&'a str>> {
+fn one_or_more<'a>(notes: &mut Notes<'a>, what: &str, entry: &'a Entry) -> Vec<Spanned<&'a str>> {
     let texts = match (entry.item.as_str(), entry.item.as_array()) {
         (Some(_), _) => {
             let text = notes.string(what, entry);
@@ -102,7 +101,7 @@ fn one_or_more<'a>(notes: &mut Notes<'a>, what: &str, entry: &Entry<'a>) -> Vec<
             return Vec::new();
         }
     };
-    if entry.item.as_array().is_some_and(toml_edit::Array::is_empty) {
+    if entry.item.as_array().is_some_and(<[_]>::is_empty) {
         notes.add(format!("{what} is empty"), &entry.value, "");
     }
     texts
@@ -113,7 +112,7 @@ fn read_tags<'a>(
     later: &mut Later,
     scope: &Scope<'_>,
     what: &str,
-    entry: &Entry<'a>,
+    entry: &'a Entry,
 ) -> Vec<Template> {
     let mut tags = Vec::new();
     for tag in notes.strings(what, entry).unwrap_or_default() {
@@ -186,7 +185,7 @@ pub(super) fn missing_packages(
     workspace: &Workspace,
     steps: &[Step],
     later: &Later,
-    unsure: &BTreeSet<StepName>,
+    unsure: &Set<StepName>,
 ) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     for (step, directory, place) in &later.packages {

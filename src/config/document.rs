@@ -1,6 +1,7 @@
 //! Reads manifests as TOML, and finds the tables in them that are ours.
 
 use super::Extra;
+use super::table::{self, Entry, Overflow};
 use crate::error::{Error, Result};
 use crate::mistake::{Mistake, Place};
 use crate::path::RelPath;
@@ -9,7 +10,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use toml_edit::{Document, Item, TableLike};
+use toml::de::{DeTable, DeValue};
 
 /// More than any manifest has; what is larger is not read into memory.
 const SIZE_LIMIT: u64 = 16 << 20;
@@ -36,7 +37,8 @@ pub(super) struct Manifest {
     pub(super) text: String,
     /// Whether Cargo wrote it when it packaged the package: the workspace that it belonged to is not there any more.
     pub(super) is_packaged: bool,
-    root: Item,
+    of_workspace: Option<Entry>,
+    of_package: Option<Entry>,
 }
 
 /// One of our tables.
@@ -49,20 +51,7 @@ pub(super) struct Section<'a> {
     /// The directory that its paths are relative to.
     pub(super) base: RelPath,
     /// The table as a value of its key `granular`.
-    pub(super) entry: Entry<'a>,
-}
-
-/// A key and its value.
-#[derive(Clone, Debug)]
-pub(super) struct Entry<'a> {
-    /// The key.
-    pub(super) name: &'a str,
-    /// Where it stands.
-    pub(super) key: Range<usize>,
-    /// The value.
-    pub(super) item: &'a Item,
-    /// Where that stands; where the key does, for a table that is only known by keys below it.
-    pub(super) value: Range<usize>,
+    pub(super) entry: &'a Entry,
 }
 
 /// Reads the manifests of `workspace`, the root's first, each once. Mistakes beside what could be read.
@@ -100,7 +89,8 @@ pub(super) fn of_extra(workspace: &Workspace, extra: &Extra) -> Result<Manifest,
         text: String::new(),
         is_packaged: read_bytes(&extra.dir.join("Cargo.toml"))
             .is_ok_and(|bytes| bytes.starts_with(MADE_BY_CARGO.as_bytes())),
-        root: Item::None,
+        of_workspace: None,
+        of_package: None,
     };
     parsed(manifest, extra.text.clone())
 }
@@ -111,18 +101,18 @@ pub(super) fn sections<'a>(
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<Section<'a>> {
     let mut sections = Vec::new();
-    if let Some(entry) = granular(&manifest.root, "workspace") {
+    if let Some(entry) = &manifest.of_workspace {
         match manifest.is_root {
             true => {
                 sections.push(Section { manifest, package: None, base: RelPath::root(), entry })
             }
-            false => mistakes.push(misplaced(manifest, &entry)),
+            false => mistakes.push(misplaced(manifest, entry)),
         }
     }
-    if let (Some(entry), Some(package)) = (granular(&manifest.root, "package"), &manifest.package) {
+    if let (Some(entry), Some(package)) = (&manifest.of_package, &manifest.package) {
         match manifest.base.clone() {
             Some(base) => sections.push(Section { manifest, package: Some(package), base, entry }),
-            None => mistakes.push(outside(manifest, package, &entry)),
+            None => mistakes.push(outside(manifest, package, entry)),
         }
     }
     sections
@@ -133,19 +123,6 @@ impl Section<'_> {
     pub(super) fn owner(&self) -> &'static str {
         self.package.map_or("workspace", |_| "package")
     }
-}
-
-/// The entries of a table, in their order.
-pub(super) fn entries(table: &dyn TableLike) -> Vec<Entry<'_>> {
-    table.iter().filter_map(|(name, _)| entry(table, name)).collect()
-}
-
-/// The entry of that name.
-pub(super) fn entry<'a>(table: &'a dyn TableLike, name: &str) -> Option<Entry<'a>> {
-    let (key, item) = table.get_key_value(name)?;
-    let span = key.span().unwrap_or_default();
-    let value = item.span().unwrap_or_else(|| span.clone());
-    Some(Entry { name: key.get(), key: span, item, value })
 }
 
 /// All manifests, not yet read.
@@ -174,7 +151,8 @@ fn unread(workspace: &Workspace, file: PathBuf, is_root: bool) -> Manifest {
         base,
         text: String::new(),
         is_packaged: false,
-        root: Item::None,
+        of_workspace: None,
+        of_package: None,
     }
 }
 
@@ -226,16 +204,20 @@ fn read(mut manifest: Manifest) -> Read {
 }
 
 fn parsed(mut manifest: Manifest, text: String) -> Result<Manifest, Box<Mistake>> {
-    match Document::parse(text.as_str()).map(Document::into_item) {
-        Ok(root) => {
-            (manifest.root, manifest.text) = (root, text);
-            Ok(manifest)
-        }
-        Err(error) => {
-            let place = Place::new(&manifest.file, error.span().unwrap_or(0..0));
-            Err(Box::new(Mistake::new("this is not TOML", place.label(error.message()))))
-        }
-    }
+    let not_toml = |span: Range<usize>, why: &str| {
+        let place = Place::new(&manifest.file, span);
+        Box::new(Mistake::new("this is not TOML", place.label(why)))
+    };
+    let root = DeTable::parse(&text)
+        .map_err(|error| not_toml(error.span().unwrap_or(0..0), error.message()))?;
+    let ours = |owner| {
+        granular(&text, root.get_ref(), owner)
+            .map_err(|Overflow(span)| not_toml(span, "integer number overflowed"))
+    };
+    let (of_workspace, of_package) = (ours("workspace")?, ours("package")?);
+    (manifest.of_workspace, manifest.of_package) = (of_workspace, of_package);
+    manifest.text = text;
+    Ok(manifest)
 }
 
 fn read_bytes(file: &Path) -> std::io::Result<Vec<u8>> {
@@ -251,19 +233,22 @@ fn not_utf8(file: &Path, error: std::str::Utf8Error) -> Mistake {
     Mistake::new("the manifest is not UTF-8", place.label(label))
 }
 
-fn granular<'a>(root: &'a Item, owner: &str) -> Option<Entry<'a>> {
-    let metadata = root.as_table_like()?.get(owner)?.as_table_like()?.get("metadata")?;
-    entry(metadata.as_table_like()?, "granular")
+fn granular(text: &str, root: &DeTable<'_>, owner: &str) -> Result<Option<Entry>, Overflow> {
+    let metadata = root.get(owner).and_then(|owner| owner.get_ref().get("metadata"));
+    match metadata.map(|metadata| metadata.get_ref()) {
+        Some(DeValue::Table(metadata)) => table::entry(text, metadata, "granular"),
+        _ => Ok(None),
+    }
 }
 
-fn misplaced(manifest: &Manifest, entry: &Entry<'_>) -> Mistake {
+fn misplaced(manifest: &Manifest, entry: &Entry) -> Mistake {
     let place = Place::new(&manifest.file, entry.key.clone())
         .label("not the root manifest of the workspace");
     Mistake::new("`workspace.metadata.granular` is only read from the root manifest", place)
         .help("a package's steps stand in `[package.metadata.granular.steps]`")
 }
 
-fn outside(manifest: &Manifest, package: &str, entry: &Entry<'_>) -> Mistake {
+fn outside(manifest: &Manifest, package: &str, entry: &Entry) -> Mistake {
     let place = Place::new(&manifest.file, entry.key.clone())
         .label("its paths would lead out of the workspace");
     Mistake::new(format!("package `{package}` has steps but does not lie below the workspace root"), place)

@@ -1,16 +1,16 @@
 //! Mistakes as short texts, for tests.
 
 use crate::mistake::{Mistake, Place};
-use std::collections::BTreeMap;
+use crate::ordered::Map;
 use std::path::{Path, PathBuf};
 
 /// Every mistake: its message, its place with the text there, the other places, and the help.
 pub(crate) fn draw(mistakes: &[Mistake], root: &Path) -> String {
-    let mut files = BTreeMap::new();
+    let mut files = Map::new();
     mistakes.iter().map(|mistake| draw_one(mistake, root, &mut files)).collect()
 }
 
-fn draw_one(mistake: &Mistake, root: &Path, files: &mut BTreeMap<PathBuf, String>) -> String {
+fn draw_one(mistake: &Mistake, root: &Path, files: &mut Map<PathBuf, String>) -> String {
     let mut text = format!("{}\n", mistake.message);
     for (sign, place) in std::iter::once(("-->", &mistake.place))
         .chain(mistake.related.iter().map(|place| (":::", place)))
@@ -23,10 +23,10 @@ fn draw_one(mistake: &Mistake, root: &Path, files: &mut BTreeMap<PathBuf, String
     text
 }
 
-fn draw_place(place: &Place, root: &Path, files: &mut BTreeMap<PathBuf, String>) -> String {
+fn draw_place(place: &Place, root: &Path, files: &mut Map<PathBuf, String>) -> String {
     let bytes =
         || String::from_utf8_lossy(&std::fs::read(&place.file).unwrap_or_default()).into_owned();
-    let text = files.entry(place.file.clone()).or_insert_with(bytes);
+    let text = files.get_or_insert_with(place.file.clone(), bytes);
     let file = place
         .file
         .strip_prefix(root)

@@ -15,17 +15,18 @@ mod quantity;
 mod settings;
 mod step;
 pub(crate) mod suggest;
+mod table;
 mod value;
 mod version;
 
 use crate::error::Result;
 use crate::mistake::{Mistake, Place};
+use crate::ordered::{self, Map, Set};
 use crate::path::RelPath;
 use crate::step::{Step, StepName};
 use crate::triple::Triple;
 use crate::workspace::Workspace;
 use document::Section;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Everything that the tables of a workspace say.
@@ -63,9 +64,9 @@ pub(crate) struct Extra {
 #[derive(Debug, Default)]
 struct Declared {
     /// The names of all steps, also of those that cannot be read.
-    steps: BTreeSet<StepName>,
+    steps: Set<StepName>,
     /// The names of all packages of the workspace.
-    packages: BTreeSet<String>,
+    packages: Set<String>,
     /// What is built for.
     triple: Triple,
 }
@@ -85,6 +86,7 @@ struct Later {
 /// An error only where a manifest cannot be read at all.
 ///
 /// Where the workspace asks for a newer program, this is the only mistake: an older one cannot judge what came later.
+#[cfg(feature = "program")]
 pub fn load(workspace: &Workspace) -> Result<(Config, Vec<Mistake>)> {
     load_with(workspace, None, &Triple::default())
 }
@@ -108,7 +110,7 @@ pub(crate) fn load_with(
     if let Some(mistake) = sections.iter().find_map(settings::too_new) {
         return Ok((Config::default(), vec![mistake]));
     }
-    sections.sort_by_key(|section| section.package);
+    ordered::sort_by_key(&mut sections, |section| section.package);
     let declared = Declared { triple: triple.clone(), ..declared(workspace, &sections) };
     let mut reading = Reading::new(workspace, declared);
     for section in &sections {
@@ -127,30 +129,30 @@ struct Reading<'a> {
     mistakes: Vec<Mistake>,
     later: Later,
     /// Steps with mistakes of their own, of which nothing more can be said.
-    unsure: BTreeSet<StepName>,
+    unsure: Set<StepName>,
 }
 
 impl<'a> Reading<'a> {
     fn new(workspace: &'a Workspace, declared: Declared) -> Self {
         let (config, later) = (Config::default(), Later::default());
-        Self { workspace, declared, config, mistakes: Vec::new(), later, unsure: BTreeSet::new() }
+        Self { workspace, declared, config, mistakes: Vec::new(), later, unsure: Set::new() }
     }
 
     fn section(&mut self, section: &Section<'_>) {
         let mut notes = value::Notes::new(section.manifest);
         let path = format!("{}.metadata.granular", section.owner());
         let form = format!("[{path}.steps.NAME]");
-        let steps = notes.table(&format!("`{path}`"), &section.entry, &form).and_then(|table| {
+        let steps = notes.table(&format!("`{path}`"), section.entry, &form).and_then(|table| {
             if section.package.is_none() {
                 self.config.settings = settings::read(&mut notes, table, &self.workspace.root);
             }
             settings::check_keys(&mut notes, section, table);
-            let steps = document::entry(table, "steps")?;
-            notes.table(&format!("`steps` in `{path}`"), &steps, &form)
+            let steps = table.get("steps")?;
+            notes.table(&format!("`steps` in `{path}`"), steps, &form)
         });
-        for entry in steps.map(document::entries).unwrap_or_default() {
+        for entry in steps.into_iter().flat_map(|table| &table.entries) {
             let before = notes.mistakes.len();
-            let step = step::read(&mut notes, &self.declared, &mut self.later, section, &entry);
+            let step = step::read(&mut notes, &self.declared, &mut self.later, section, entry);
             if let Some(step) = step {
                 if notes.mistakes.len() > before {
                     self.unsure.insert(step.name.clone());
@@ -204,15 +206,12 @@ fn declared(workspace: &Workspace, sections: &[Section<'_>]) -> Declared {
     let mut declared = Declared::default();
     declared.packages.extend(workspace.packages.iter().map(|package| package.name.clone()));
     for section in sections {
-        let steps = section
-            .entry
-            .item
-            .as_table_like()
-            .and_then(|table| table.get("steps")?.as_table_like());
-        for (step, _) in steps.into_iter().flat_map(toml_edit::TableLike::iter) {
+        let steps =
+            section.entry.item.as_table().and_then(|table| table.get("steps")?.item.as_table());
+        for step in steps.into_iter().flat_map(|table| &table.entries) {
             declared.steps.insert(StepName {
                 package: section.package.map(str::to_owned),
-                step: step.to_owned(),
+                step: step.name.clone(),
             });
         }
     }
@@ -221,12 +220,14 @@ fn declared(workspace: &Workspace, sections: &[Section<'_>]) -> Declared {
 
 /// Steps whose names differ in nothing but upper and lower case: on some file systems their outputs would lie in one place.
 fn same_but_for_case(steps: &[Step]) -> Vec<Mistake> {
-    let mut seen: BTreeMap<String, &Step> = BTreeMap::new();
+    let lower = |step: &Step| step.name.to_string().to_lowercase();
+    let mut lower: Vec<(String, &Step)> = steps.iter().map(|step| (lower(step), step)).collect();
+    ordered::sort_by(&mut lower, |(one, _), (other, _)| one.cmp(other));
     let mut mistakes = Vec::new();
-    for step in steps {
-        let lower = step.name.to_string().to_lowercase();
-        let Some(first) = seen.get(&lower) else {
-            seen.insert(lower, step);
+    let mut first_of_name: Option<(&String, &Step)> = None;
+    for (name, step) in &lower {
+        let Some((_, first)) = first_of_name.filter(|(of, _)| *of == name) else {
+            first_of_name = Some((name, step));
             continue;
         };
         let message = format!(
@@ -246,7 +247,7 @@ fn missing_directories(
     workspace: &Workspace,
     steps: &[Step],
     later: &Later,
-    unsure: &BTreeSet<StepName>,
+    unsure: &Set<StepName>,
 ) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     for (step, directory, place) in &later.directories {
@@ -266,8 +267,8 @@ fn missing_directories(
 }
 
 /// Placeholders for the output directory of a step that leaves nothing there.
-fn empty_needs(steps: &[Step], later: &Later, unsure: &BTreeSet<StepName>) -> Vec<Mistake> {
-    let steps: BTreeMap<&StepName, &Step> = steps.iter().map(|step| (&step.name, step)).collect();
+fn empty_needs(steps: &[Step], later: &Later, unsure: &Set<StepName>) -> Vec<Mistake> {
+    let steps: Map<&StepName, &Step> = steps.iter().map(|step| (&step.name, step)).collect();
     let mut mistakes = Vec::new();
     for (need, place) in &later.need_outs {
         let is_empty =
@@ -292,9 +293,9 @@ pub(crate) fn in_order(mut mistakes: Vec<Mistake>, workspace: &Workspace) -> Vec
         .iter()
         .enumerate()
         .map(|(place, package)| (package.manifest.clone(), place + 1));
-    let mut places: BTreeMap<PathBuf, usize> = places.collect();
+    let mut places: Map<PathBuf, usize> = places.collect();
     places.insert(workspace.root.join("Cargo.toml"), 0);
-    mistakes.sort_by_key(|mistake| {
+    ordered::sort_by_key(&mut mistakes, |mistake| {
         (places.get(&mistake.place.file).copied(), mistake.place.span.start)
     });
     mistakes

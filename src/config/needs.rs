@@ -1,11 +1,12 @@
 //! The needs of a step: which steps its texts name, and what it calls them.
 
 use super::Declared;
-use super::document::{Entry, Section};
+use super::document::Section;
 use super::suggest::suggest;
+use super::table::Entry;
 use super::value::Notes;
+use crate::ordered::Map;
 use crate::step::{DeclaredNeed, Spanned, StepName};
-use std::collections::HashMap;
 
 /// The needs of one step by the names that placeholders give them.
 #[derive(Debug, Default)]
@@ -39,7 +40,7 @@ pub(super) fn read<'a>(
     declared: &Declared,
     section: &Section<'_>,
     step: &StepName,
-    entry: &Entry<'a>,
+    entry: &'a Entry,
     may_be_absent: bool,
 ) -> Needs {
     let mut needs = Needs::default();
@@ -68,7 +69,7 @@ pub(super) fn read<'a>(
 
 /// Two needs with one variable: a command would find one of them only.
 fn check_variables(notes: &mut Notes<'_>, step: &StepName, needs: &[Spanned<DeclaredNeed>]) {
-    let mut first: HashMap<String, &Spanned<DeclaredNeed>> = HashMap::new();
+    let mut first: Map<String, &Spanned<DeclaredNeed>> = Map::new();
     for need in needs {
         let variable = need.value.variable();
         let Some(first) = first.get(&variable) else {

@@ -5,11 +5,11 @@ use super::artifact::Artifacts;
 use super::needs::{self, Named, Needs};
 use super::suggest::suggest;
 use super::value::Notes;
+use crate::ordered::Map;
 use crate::step::{Spanned, StepName};
 use crate::template::shell::{self, Shell, Spot};
 use crate::template::{self, Piece, Template};
 use crate::triple::Triple;
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// What a text is for.
@@ -33,7 +33,7 @@ pub(super) struct Scope<'a> {
     /// The step.
     pub(super) step: &'a StepName,
     /// Its matrix; `None` if it could not be read.
-    pub(super) matrix: Option<&'a BTreeMap<String, Vec<String>>>,
+    pub(super) matrix: Option<&'a Map<String, Vec<String>>>,
     /// Its needs.
     pub(super) needs: &'a Needs,
     /// What is built for.

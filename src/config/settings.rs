@@ -1,15 +1,15 @@
 //! The settings of a workspace, and the keys that stand beside the steps.
 
 use super::Settings;
-use super::document::{Entry, Section, entries, entry};
+use super::document::Section;
 use super::quantity;
 use super::step;
 use super::suggest::suggest;
+use super::table::{Entry, Table};
 use super::value::Notes;
 use super::version::Version;
 use crate::mistake::{Mistake, Place};
 use std::path::{Path, PathBuf};
-use toml_edit::TableLike;
 
 const KEYS: [&str; 4] = ["granular-version", "cache-dir", "cache-size", "steps"];
 
@@ -18,39 +18,36 @@ pub(super) fn too_new(section: &Section<'_>) -> Option<Mistake> {
     if section.package.is_some() {
         return None;
     }
-    let wanted = entry(section.entry.item.as_table_like()?, "granular-version")?;
+    let wanted = section.entry.item.as_table()?.get("granular-version")?;
     let version = Version::parse(wanted.item.as_str()?)?;
     (version > Version::own()).then(|| {
         let message = format!(
             "this workspace needs cargo granular {version} or newer, and this is {}",
             Version::own()
         );
-        let place = Place::new(&section.manifest.file, wanted.value).label("asked for here");
+        let place =
+            Place::new(&section.manifest.file, wanted.value.clone()).label("asked for here");
         Mistake::new(message, place).help("update it with `cargo install --locked cargo-granular`")
     })
 }
 
 /// Reads the settings of the workspace.
-pub(super) fn read<'a>(notes: &mut Notes<'a>, table: &'a dyn TableLike, root: &Path) -> Settings {
-    if let Some(entry) = entry(table, "granular-version") {
-        check_version(notes, &entry);
+pub(super) fn read<'a>(notes: &mut Notes<'a>, table: &'a Table, root: &Path) -> Settings {
+    if let Some(entry) = table.get("granular-version") {
+        check_version(notes, entry);
     }
     Settings {
-        cache_dir: entry(table, "cache-dir").and_then(|entry| cache_dir(notes, &entry, root)),
-        cache_size: entry(table, "cache-size").and_then(|entry| cache_size(notes, &entry)),
+        cache_dir: table.get("cache-dir").and_then(|entry| cache_dir(notes, entry, root)),
+        cache_size: table.get("cache-size").and_then(|entry| cache_size(notes, entry)),
     }
 }
 
 /// Notes what does not belong into one of our tables.
-pub(super) fn check_keys<'a>(
-    notes: &mut Notes<'a>,
-    section: &Section<'_>,
-    table: &'a dyn TableLike,
-) {
-    for entry in entries(table) {
+pub(super) fn check_keys<'a>(notes: &mut Notes<'a>, section: &Section<'_>, table: &'a Table) {
+    for entry in &table.entries {
         let owner = section.owner();
-        if !KEYS.contains(&entry.name) {
-            unknown_key(notes, owner, &entry);
+        if !KEYS.contains(&&*entry.name) {
+            unknown_key(notes, owner, entry);
         } else if section.package.is_some() && entry.name != "steps" {
             let message =
                 format!("`{}` is a setting of the workspace, not of a package", entry.name);
@@ -60,10 +57,10 @@ pub(super) fn check_keys<'a>(
     }
 }
 
-fn unknown_key(notes: &mut Notes<'_>, owner: &str, entry: &Entry<'_>) {
-    let name = entry.name;
+fn unknown_key(notes: &mut Notes<'_>, owner: &str, entry: &Entry) {
+    let name = entry.name.as_str();
     let message = format!("unknown key `{name}` in `{owner}.metadata.granular`");
-    let is_step = entry.item.as_table_like().is_some_and(step::looks_like_one);
+    let is_step = entry.item.as_table().is_some_and(step::looks_like_one);
     let keys = if owner == "workspace" { &KEYS[..] } else { &KEYS[3..] };
     match suggest(name, keys.iter().copied()) {
         Some(meant) if !is_step => {
@@ -89,7 +86,7 @@ fn unknown_key(notes: &mut Notes<'_>, owner: &str, entry: &Entry<'_>) {
     }
 }
 
-fn check_version<'a>(notes: &mut Notes<'a>, entry: &Entry<'a>) {
+fn check_version<'a>(notes: &mut Notes<'a>, entry: &'a Entry) {
     let Some(text) = notes.string("`granular-version`", entry) else { return };
     if Version::parse(text).is_none() {
         let help = "write the oldest version that will do, such as `\"0.3\"` or `\">=0.3.1\"`";
@@ -102,7 +99,7 @@ fn check_version<'a>(notes: &mut Notes<'a>, entry: &Entry<'a>) {
     }
 }
 
-fn cache_dir<'a>(notes: &mut Notes<'a>, entry: &Entry<'a>, root: &Path) -> Option<PathBuf> {
+fn cache_dir<'a>(notes: &mut Notes<'a>, entry: &'a Entry, root: &Path) -> Option<PathBuf> {
     let text = notes.string("`cache-dir`", entry)?;
     if text.trim().is_empty() {
         notes.add_with_help(
@@ -136,7 +133,7 @@ fn cache_dir<'a>(notes: &mut Notes<'a>, entry: &Entry<'a>, root: &Path) -> Optio
     }
 }
 
-fn cache_size<'a>(notes: &mut Notes<'a>, entry: &Entry<'a>) -> Option<u64> {
+fn cache_size<'a>(notes: &mut Notes<'a>, entry: &'a Entry) -> Option<u64> {
     let help = "write `\"10 GiB\"`, `\"500 MB\"` or a number of bytes";
     let bytes = match (entry.item.as_integer(), entry.item.as_str()) {
         (Some(number), _) => u64::try_from(number).ok(),

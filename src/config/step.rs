@@ -3,23 +3,23 @@
 use super::artifact::{self, Artifacts};
 use super::cells::{self, Variables};
 use super::discover;
-use super::document::{Entry, Section, entries, entry};
+use super::document::Section;
 use super::needs::{self, Needs};
 use super::placeholder::{self, Scope, Use};
 use super::quantity;
 use super::suggest::suggest;
+use super::table::{Element, Entry, Table};
 use super::value::Notes;
 use super::{Declared, Later};
 use crate::matrix::Cell;
 use crate::mistake::Mistake;
+use crate::ordered::Map;
 use crate::path::RelPath;
 use crate::step::{Fallback, Run, Spanned, Step, StepName, Unavailable};
 use crate::template::{Piece, Template};
 use crate::triple::Triple;
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
-use toml_edit::TableLike;
 
 /// The keys of a step.
 pub(super) const KEYS: [&str; 22] = [
@@ -94,7 +94,7 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The table of a step while it is read.
 struct Fields<'a> {
     name: StepName,
-    table: &'a dyn TableLike,
+    table: &'a Table,
     base: RelPath,
 }
 
@@ -104,11 +104,11 @@ pub(super) fn read<'a>(
     declared: &Declared,
     later: &mut Later,
     section: &Section<'a>,
-    step: &Entry<'a>,
+    step: &'a Entry,
 ) -> Option<Step> {
     let name = StepName { package: section.package.map(str::to_owned), step: step.name.to_owned() };
     check_name(notes, &name, &step.key);
-    let Some(table) = step.item.as_table_like() else {
+    let Some(table) = step.item.as_table() else {
         not_a_table(notes, section, &name, step);
         return None;
     };
@@ -125,13 +125,13 @@ pub(super) fn read<'a>(
     let may_lack = fallback.is_packaged && fallback.is_declared();
     let needs = fields
         .get("needs")
-        .map(|entry| needs::read(notes, declared, section, &name, &entry, may_lack))
+        .map(|entry| needs::read(notes, declared, section, &name, entry, may_lack))
         .unwrap_or_default();
     let absent = needs.absent.iter();
     fallback.absent.extend(absent.map(|need| format!("there is no step `{need}` to need")));
     let cargo = fields
         .get("cargo")
-        .map(|entry| artifact::read(notes, declared, section, &name, &entry))
+        .map(|entry| artifact::read(notes, declared, section, &name, entry))
         .unwrap_or_default();
     let scope = Scope {
         step: &name,
@@ -142,20 +142,20 @@ pub(super) fn read<'a>(
     };
     let run = fields.run(notes, later, &scope);
     let inputs =
-        fields.get("inputs").map(|entry| fields.patterns(notes, later, &scope, Use::Input, &entry));
+        fields.get("inputs").map(|entry| fields.patterns(notes, later, &scope, Use::Input, entry));
     let dir = fields.dir(notes, later, &mut fallback).unwrap_or_else(|| section.base.clone());
     let discover =
-        fields.get("discover").and_then(|entry| discover::read(notes, later, &scope, &dir, &entry));
+        fields.get("discover").and_then(|entry| discover::read(notes, later, &scope, &dir, entry));
     let depfiles = fields
         .get("depfile")
-        .map(|entry| discover::depfiles(notes, later, &scope, &entry))
+        .map(|entry| discover::depfiles(notes, later, &scope, entry))
         .unwrap_or_default();
     // What is found is all that counts, unless more is declared.
     let finds = fields.get("discover").is_some() || fields.get("depfile").is_some();
     let inputs = inputs.or_else(|| finds.then(Vec::new));
     let outputs = fields
         .get("outputs")
-        .map(|entry| fields.patterns(notes, later, &scope, Use::Output, &entry));
+        .map(|entry| fields.patterns(notes, later, &scope, Use::Output, entry));
     let env = fields.env(notes, later, &scope);
     let track_env = fields.variables(notes, "track-env");
     let pass_env = fields.variables(notes, "pass-env");
@@ -163,7 +163,7 @@ pub(super) fn read<'a>(
     Some(Step {
         manifest: section.manifest.file.clone(),
         span: step.key.clone(),
-        run_span: fields.get("run").map_or_else(|| step.key.clone(), |run| run.value),
+        run_span: fields.get("run").map_or_else(|| step.key.clone(), |run| run.value.clone()),
         run,
         inputs,
         discover,
@@ -191,8 +191,8 @@ pub(super) fn read<'a>(
 }
 
 /// Whether a table that stands elsewhere looks like a step.
-pub(super) fn looks_like_one(table: &dyn TableLike) -> bool {
-    table.iter().any(|(key, _)| matches!(key, "run" | "inputs" | "outputs" | "needs"))
+pub(super) fn looks_like_one(table: &Table) -> bool {
+    table.entries.iter().any(|entry| matches!(&*entry.name, "run" | "inputs" | "outputs" | "needs"))
 }
 
 /// Whether some output of the step lies under `{out}`.
@@ -248,7 +248,7 @@ fn check_name(notes: &mut Notes<'_>, name: &StepName, span: &Range<usize>) {
     }
 }
 
-fn not_a_table(notes: &mut Notes<'_>, section: &Section<'_>, name: &StepName, step: &Entry<'_>) {
+fn not_a_table(notes: &mut Notes<'_>, section: &Section<'_>, name: &StepName, step: &Entry) {
     let inline = |run: String| format!("{} = {{ run = {run}, outputs = [] }}", name.step);
     let form = match (step.item.as_str(), step.item.as_array()) {
         (Some(line), _) => inline(format!("{line:?}")),
@@ -260,8 +260,8 @@ fn not_a_table(notes: &mut Notes<'_>, section: &Section<'_>, name: &StepName, st
 }
 
 impl<'a> Fields<'a> {
-    fn get(&self, key: &str) -> Option<Entry<'a>> {
-        entry(self.table, key)
+    fn get(&self, key: &str) -> Option<&'a Entry> {
+        self.table.get(key)
     }
 
     fn what(&self, key: &str) -> String {
@@ -271,7 +271,7 @@ impl<'a> Fields<'a> {
     /// Notes unknown keys. Gives those that were meant.
     fn check_keys(&self, notes: &mut Notes<'_>) -> Vec<&'static str> {
         let mut all_meant = Vec::new();
-        for entry in entries(self.table).into_iter().filter(|entry| !KEYS.contains(&entry.name)) {
+        for entry in self.table.entries.iter().filter(|entry| !KEYS.contains(&&*entry.name)) {
             let message = format!("unknown key `{}` in step `{}`", entry.name, self.name);
             let key = entry.name.to_ascii_lowercase().replace('_', "-");
             let other = OTHER_NAMES.iter().find(|(name, _)| *name == key).map(|(_, name)| *name);
@@ -320,7 +320,7 @@ impl<'a> Fields<'a> {
         let before = notes.mistakes.len();
         let variables = match &entry {
             Some(entry) => cells::read(notes, &self.name, entry),
-            None => Some(BTreeMap::new()),
+            None => Some(Map::new()),
         };
         let exclude = self.get("matrix-exclude");
         let excluded = exclude
@@ -351,13 +351,13 @@ impl<'a> Fields<'a> {
                 );
                 return None;
             }
-            let line = notes.string(&self.what("run"), &entry)?;
-            let line = Spanned { value: line, span: entry.value };
+            let line = notes.string(&self.what("run"), entry)?;
+            let line = Spanned { value: line, span: entry.value.clone() };
             return placeholder::read(notes, later, scope, "run", Use::Line, &line).map(Run::Shell);
         }
         let Some(array) = entry.item.as_array() else {
             let help = "write `[\"PROGRAM\", \"ARGUMENT\"]`, or a string for the shell";
-            notes.wrong_type(&self.what("run"), "a command", &entry, Some(help.to_owned()));
+            notes.wrong_type(&self.what("run"), "a command", entry, Some(help.to_owned()));
             return None;
         };
         if array.is_empty() {
@@ -367,10 +367,11 @@ impl<'a> Fields<'a> {
                 "there is no program",
             );
         }
-        let words = notes.strings(&self.what("run"), &entry)?;
-        if let Some(program) = words.first().filter(|program| {
-            array.get(0).and_then(toml_edit::Value::span) == Some(program.span.clone())
-        }) {
+        let words = notes.strings(&self.what("run"), entry)?;
+        if let Some(program) = words
+            .first()
+            .filter(|program| array.first().is_some_and(|element| element.span == program.span))
+        {
             self.check_program(notes, program, array.len());
         }
         let words: Vec<Option<Template>> = words
@@ -404,19 +405,19 @@ impl<'a> Fields<'a> {
         later: &mut Later,
         scope: &Scope<'_>,
         usage: Use,
-        entry: &Entry<'a>,
+        entry: &'a Entry,
     ) -> Vec<Spanned<Template>> {
         let mut templates: Vec<Spanned<Template>> = Vec::new();
-        for text in notes.strings(&self.what(entry.name), entry).unwrap_or_default() {
+        for text in notes.strings(&self.what(&entry.name), entry).unwrap_or_default() {
             if text.value.is_empty() {
                 notes.add(
-                    format!("an element of {} is empty", self.what(entry.name)),
+                    format!("an element of {} is empty", self.what(&entry.name)),
                     &text.span,
                     "",
                 );
                 continue;
             }
-            let Some(value) = placeholder::read(notes, later, scope, entry.name, usage, &text)
+            let Some(value) = placeholder::read(notes, later, scope, &entry.name, usage, &text)
             else {
                 continue;
             };
@@ -440,16 +441,16 @@ impl<'a> Fields<'a> {
         notes: &mut Notes<'a>,
         later: &mut Later,
         scope: &Scope<'_>,
-    ) -> BTreeMap<String, Spanned<Template>> {
-        let mut env = BTreeMap::new();
+    ) -> Map<String, Spanned<Template>> {
+        let mut env = Map::new();
         let Some(table) = self
             .get("env")
-            .and_then(|entry| notes.table(&self.what("env"), &entry, "{ NAME = \"VALUE\" }"))
+            .and_then(|entry| notes.table(&self.what("env"), entry, "{ NAME = \"VALUE\" }"))
         else {
             return env;
         };
-        for variable in entries(table) {
-            self.check_variable(notes, "env", variable.name, &variable.key);
+        for variable in &table.entries {
+            self.check_variable(notes, "env", &variable.name, &variable.key);
             if variable.name.starts_with("GRANULAR_") {
                 let message = format!("{} sets `{}`", self.what("env"), variable.name);
                 notes.add(
@@ -459,20 +460,20 @@ impl<'a> Fields<'a> {
                 );
             }
             let what = format!("`{}` in `env` in step `{}`", variable.name, self.name);
-            let Some(text) = notes.string(&what, &variable) else { continue };
-            let text = Spanned { value: text, span: variable.value };
+            let Some(text) = notes.string(&what, variable) else { continue };
+            let text = Spanned { value: text, span: variable.value.clone() };
             if let Some(value) = placeholder::read(notes, later, scope, "env", Use::Word, &text) {
-                env.insert(variable.name.to_owned(), Spanned { value, span: variable.key });
+                env.insert(variable.name.clone(), Spanned { value, span: variable.key.clone() });
             }
         }
         env
     }
 
     /// The names of `track-env` or `pass-env`, each with its place.
-    fn variables(&self, notes: &mut Notes<'a>, key: &str) -> BTreeMap<String, Range<usize>> {
-        let mut names = BTreeMap::new();
+    fn variables(&self, notes: &mut Notes<'a>, key: &str) -> Map<String, Range<usize>> {
+        let mut names = Map::new();
         let Some(entry) = self.get(key) else { return names };
-        for name in notes.strings(&self.what(key), &entry).unwrap_or_default() {
+        for name in notes.strings(&self.what(key), entry).unwrap_or_default() {
             let good = self.check_plain(notes, key, &name)
                 && self.check_variable(notes, key, name.value, &name.span);
             if name.value == "GRANULAR_OUT"
@@ -518,11 +519,11 @@ impl<'a> Fields<'a> {
     fn check_variables(
         &self,
         notes: &mut Notes<'_>,
-        env: &BTreeMap<String, Spanned<Template>>,
-        track: &BTreeMap<String, Range<usize>>,
-        pass: &BTreeMap<String, Range<usize>>,
+        env: &Map<String, Spanned<Template>>,
+        track: &Map<String, Range<usize>>,
+        pass: &Map<String, Range<usize>>,
     ) {
-        let set: BTreeMap<String, Range<usize>> =
+        let set: Map<String, Range<usize>> =
             env.iter().map(|(name, value)| (name.clone(), value.span.clone())).collect();
         let pairs = [
             ("env", &set, "track-env", track),
@@ -548,7 +549,7 @@ impl<'a> Fields<'a> {
     fn tools(&self, notes: &mut Notes<'a>) -> Vec<Spanned<String>> {
         let mut tools: Vec<Spanned<String>> = Vec::new();
         let Some(entry) = self.get("tools") else { return tools };
-        for tool in notes.strings(&self.what("tools"), &entry).unwrap_or_default() {
+        for tool in notes.strings(&self.what("tools"), entry).unwrap_or_default() {
             if tool.value.trim().is_empty() {
                 notes.add(format!("an element of {} is empty", self.what("tools")), &tool.span, "");
             } else if tools.iter().any(|known| known.value == tool.value) {
@@ -571,7 +572,7 @@ impl<'a> Fields<'a> {
         fallback: &mut Fallback,
     ) -> Option<RelPath> {
         let entry = self.get("dir")?;
-        let text = notes.string(&self.what("dir"), &entry)?;
+        let text = notes.string(&self.what("dir"), entry)?;
         let spanned = Spanned { value: text, span: entry.value.clone() };
         if !self.check_plain(notes, "dir", &spanned) {
             return None;
@@ -611,12 +612,7 @@ impl<'a> Fields<'a> {
             (Some(seconds), _) => u64::try_from(seconds).ok().map(Duration::from_secs),
             (None, Some(text)) => quantity::duration(text),
             (None, None) => {
-                notes.wrong_type(
-                    &self.what("timeout"),
-                    "a duration",
-                    &entry,
-                    Some(help.to_owned()),
-                );
+                notes.wrong_type(&self.what("timeout"), "a duration", entry, Some(help.to_owned()));
                 return None;
             }
         };
@@ -650,12 +646,12 @@ impl<'a> Fields<'a> {
 
     fn boolean(&self, notes: &mut Notes<'a>, key: &str) -> Option<bool> {
         let entry = self.get(key)?;
-        notes.boolean(&self.what(key), &entry)
+        notes.boolean(&self.what(key), entry)
     }
 
     fn integer(&self, notes: &mut Notes<'a>, key: &str, least: u32, most: u32) -> Option<u32> {
         let entry = self.get(key)?;
-        notes.integer(&self.what(key), &entry, least, most)
+        notes.integer(&self.what(key), entry, least, most)
     }
 
     fn any_platform(&self, notes: &mut Notes<'a>) -> bool {
@@ -682,7 +678,7 @@ impl<'a> Fields<'a> {
                 notes.wrong_type(
                     &self.what("platform"),
                     "a string",
-                    &entry,
+                    entry,
                     Some("there is only `\"any\"`".to_owned()),
                 );
                 false
@@ -697,7 +693,7 @@ impl<'a> Fields<'a> {
         let help = "`\"error\"`, as without it, or `\"skip\"`: what is done where a tool or a source is missing";
         let Some(text) = entry.item.as_str() else {
             let what = self.what("unavailable");
-            notes.wrong_type(&what, "a string", &entry, Some(help.to_owned()));
+            notes.wrong_type(&what, "a string", entry, Some(help.to_owned()));
             return Unavailable::default();
         };
         let known = POLICIES.iter().find(|(name, _)| *name == text).map(|(_, policy)| *policy);
@@ -716,7 +712,7 @@ impl<'a> Fields<'a> {
     fn checked_in(&self, notes: &mut Notes<'a>) -> Option<RelPath> {
         let entry = self.get("checked-in")?;
         let what = self.what("checked-in");
-        let text = notes.string(&what, &entry)?;
+        let text = notes.string(&what, entry)?;
         let spanned = Spanned { value: text, span: entry.value.clone() };
         if !self.check_plain(notes, "checked-in", &spanned) {
             return None;
@@ -735,11 +731,11 @@ impl<'a> Fields<'a> {
             notes.add_with_help(format!("{what} {wrong}"), &entry.value, "", help);
             return None;
         }
-        let outputs = self.get("outputs").and_then(|outputs| outputs.item.as_array().cloned());
-        let is_elsewhere = |output: &toml_edit::Value| {
-            output.as_str().is_some_and(|output| !output.starts_with("{out}"))
+        let outputs = self.get("outputs").and_then(|outputs| outputs.item.as_array());
+        let outputs = outputs.unwrap_or_default();
+        let is_elsewhere = |output: &Element| {
+            output.item.as_str().is_some_and(|output| !output.starts_with("{out}"))
         };
-        let outputs: Vec<_> = outputs.iter().flatten().collect();
         if self.get("outputs").is_some() && !outputs.iter().any(|output| !is_elsewhere(output)) {
             let label = "no output of it begins with `{out}`";
             notes.add_with_help(
@@ -749,10 +745,9 @@ impl<'a> Fields<'a> {
                 "it is a copy of what the step leaves in `{out}`; outputs in the tree are checked in where they are",
             );
         } else if let Some(output) = outputs.iter().find(|output| is_elsewhere(output)) {
-            let span = output.span().unwrap_or_else(|| entry.value.clone());
             notes.add_with_help(
                 format!("{what} cannot stand in for outputs in the tree"),
-                &span,
+                &output.span,
                 "not in `{out}`",
                 "let another step leave it, or check it in where it is and leave `checked-in` out",
             );

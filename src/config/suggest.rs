@@ -5,9 +5,13 @@ const LONGEST: usize = 64;
 
 /// The nearest of `names` to `word`, if it is near enough: at most about a third of the letters differ.
 pub(crate) fn suggest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    nearest(word, &mut names.into_iter())
+}
+
+fn nearest<'a>(word: &str, names: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = letters(word);
     let limit = word.len().max(3) / 3;
-    let distances = names.into_iter().filter_map(|name| {
+    let distances = names.filter_map(|name| {
         let letters = letters(name);
         let near =
             letters.len().abs_diff(word.len()) <= limit && letters.len().max(word.len()) <= LONGEST;

@@ -114,6 +114,13 @@ runs = []
     this is not TOML
       --> Cargo.toml:3:36 [a]: duplicate key
     ");
+    // A number that fits nowhere.
+    assert_snapshot!(mistakes("[workspace.metadata.granular]
+cache-size = 99999999999999999999
+"), @"
+    this is not TOML
+      --> Cargo.toml:3:14 [99999999999999999999]: integer number overflowed
+    ");
     // Invalid UTF-8.
     assert_snapshot!(mistakes_of_bytes(b"[workspace.metadata.granular]\n# caf\xe9\n"), @"
     the manifest is not UTF-8

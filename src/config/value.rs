@@ -1,10 +1,10 @@
 //! Reads values of the types that are asked for, and notes what is of another.
 
-use super::document::{Entry, Manifest};
+use super::document::Manifest;
+use super::table::{Element, Entry, Item, Table};
 use crate::mistake::{Mistake, Place};
 use crate::step::Spanned;
 use std::ops::Range;
-use toml_edit::{Item, TableLike, Value};
 
 /// The mistakes of one manifest, as they are found.
 #[derive(Debug)]
@@ -50,16 +50,16 @@ impl<'a> Notes<'a> {
     }
 
     /// A string. `what` names it, as in "`dir` in step `#api`".
-    pub(super) fn string(&mut self, what: &str, entry: &Entry<'a>) -> Option<&'a str> {
+    pub(super) fn string(&mut self, what: &str, entry: &'a Entry) -> Option<&'a str> {
         let Some(text) = entry.item.as_str() else {
-            self.wrong_type(what, "a string", entry, quoted(entry.item));
+            self.wrong_type(what, "a string", entry, quoted(&entry.item));
             return None;
         };
         self.without_nul(what, text, &entry.value)
     }
 
     /// `true` or `false`.
-    pub(super) fn boolean(&mut self, what: &str, entry: &Entry<'a>) -> Option<bool> {
+    pub(super) fn boolean(&mut self, what: &str, entry: &'a Entry) -> Option<bool> {
         let value = entry.item.as_bool();
         if value.is_none() {
             let help = match entry.item.as_str() {
@@ -75,7 +75,7 @@ impl<'a> Notes<'a> {
     pub(super) fn integer(
         &mut self,
         what: &str,
-        entry: &Entry<'a>,
+        entry: &'a Entry,
         least: u32,
         most: u32,
     ) -> Option<u32> {
@@ -96,25 +96,48 @@ impl<'a> Notes<'a> {
     pub(super) fn strings(
         &mut self,
         what: &str,
-        entry: &Entry<'a>,
+        entry: &'a Entry,
     ) -> Option<Vec<Spanned<&'a str>>> {
         let Some(array) = entry.item.as_array() else {
             let help = entry.item.as_str().map(|text| format!("write `[{text:?}]`"));
             self.wrong_type(what, "an array of strings", entry, help);
             return None;
         };
-        let elements = array.iter().filter_map(|value| self.element(what, value, &entry.value));
+        let elements = array.iter().filter_map(|element| self.element(what, element));
         Some(elements.collect())
     }
 
-    /// A table. `form` shows how one is written.
-    pub(super) fn table(
+    /// An array of tables, each with its place; `None` if it is none. An element that is no table is left out: `help` says what to write.
+    pub(super) fn tables(
         &mut self,
         what: &str,
-        entry: &Entry<'a>,
-        form: &str,
-    ) -> Option<&'a dyn TableLike> {
-        let table = entry.item.as_table_like();
+        entry: &'a Entry,
+        help: &str,
+    ) -> Option<Vec<(&'a Table, &'a Range<usize>)>> {
+        let elements = match &entry.item {
+            Item::Tables(tables) => {
+                return Some(tables.iter().map(|(table, span)| (table, span)).collect());
+            }
+            item => item.as_array()?,
+        };
+        let mut tables = Vec::new();
+        for Element { item, span } in elements {
+            match item.as_table() {
+                Some(table) => tables.push((table, span)),
+                None => self.add_with_help(
+                    format!("an element of {what} is not a table"),
+                    span,
+                    format!("this is {}", item.kind()),
+                    help,
+                ),
+            }
+        }
+        Some(tables)
+    }
+
+    /// A table. `form` shows how one is written.
+    pub(super) fn table(&mut self, what: &str, entry: &'a Entry, form: &str) -> Option<&'a Table> {
+        let table = entry.item.as_table();
         if table.is_none() {
             self.wrong_type(what, "a table", entry, Some(format!("write `{form}`")));
         }
@@ -126,37 +149,31 @@ impl<'a> Notes<'a> {
         &mut self,
         what: &str,
         expected: &str,
-        entry: &Entry<'_>,
+        entry: &Entry,
         help: Option<String>,
     ) {
         // The span of a table is its header, and that of an array of tables reaches from the first to the last.
         let span = if entry.item.is_value() { &entry.value } else { &entry.key };
         let mistake = Mistake::new(
             format!("{what} is not {expected}"),
-            self.place(span).label(format!("this is {}", kind(entry.item))),
+            self.place(span).label(format!("this is {}", entry.item.kind())),
         );
         self.mistakes.push(Mistake { help, ..mistake });
     }
 
     /// The value as a string of an array; a mistake and `None` if it is none.
-    pub(super) fn element(
-        &mut self,
-        what: &str,
-        value: &'a Value,
-        array: &Range<usize>,
-    ) -> Option<Spanned<&'a str>> {
-        let span = value.span().unwrap_or_else(|| array.clone());
-        let Some(text) = value.as_str() else {
-            let label = format!("this is {}", value_kind(value));
+    pub(super) fn element(&mut self, what: &str, element: &'a Element) -> Option<Spanned<&'a str>> {
+        let Some(text) = element.item.as_str() else {
+            let label = format!("this is {}", element.item.kind());
             let mistake = Mistake::new(
                 format!("an element of {what} is not a string"),
-                self.place(&span).label(label),
+                self.place(&element.span).label(label),
             );
-            self.mistakes.push(Mistake { help: quoted_value(value), ..mistake });
+            self.mistakes.push(Mistake { help: quoted(&element.item), ..mistake });
             return None;
         };
-        let value = self.without_nul(what, text, &span)?;
-        Some(Spanned { value, span })
+        let value = self.without_nul(what, text, &element.span)?;
+        Some(Spanned { value, span: element.span.clone() })
     }
 
     /// Where `range` of the decoded `text` stands, if the string at `span` has no escapes in front of it; else all of the string.
@@ -195,38 +212,12 @@ impl<'a> Notes<'a> {
     }
 }
 
-fn kind(item: &Item) -> &'static str {
-    match item {
-        Item::None => "nothing",
-        Item::Value(value) => value_kind(value),
-        Item::Table(_) => "a table",
-        Item::ArrayOfTables(_) => "an array of tables",
-    }
-}
-
-/// What a value is, with its article.
-pub(super) fn value_kind(value: &Value) -> &'static str {
-    match value {
-        Value::String(_) => "a string",
-        Value::Integer(_) => "an integer",
-        Value::Float(_) => "a float",
-        Value::Boolean(_) => "a boolean",
-        Value::Datetime(_) => "a date",
-        Value::Array(_) => "an array",
-        Value::InlineTable(_) => "a table",
-    }
-}
-
 /// For a number or boolean where a string is asked for: how to write it.
 fn quoted(item: &Item) -> Option<String> {
-    quoted_value(item.as_value()?)
-}
-
-fn quoted_value(value: &Value) -> Option<String> {
-    match value {
-        Value::Integer(number) => Some(format!("write `\"{}\"`, with quotes", number.value())),
-        Value::Boolean(boolean) => Some(format!("write `\"{}\"`, with quotes", boolean.value())),
-        Value::Float(_) | Value::Datetime(_) => Some("put it in quotes".to_owned()),
+    match item {
+        Item::Integer(number) => Some(format!("write `\"{number}\"`, with quotes")),
+        Item::Boolean(boolean) => Some(format!("write `\"{boolean}\"`, with quotes")),
+        Item::Float | Item::Date => Some("put it in quotes".to_owned()),
         _ => None,
     }
 }

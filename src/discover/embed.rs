@@ -4,14 +4,13 @@
 use super::sight::Sight;
 use crate::error::Result;
 use crate::path::RelPath;
-use std::collections::BTreeSet;
 
 /// Adds the directories below `package` that `pattern` depends on, itself among them if it does.
 pub(crate) fn watch(
     sight: &Sight<'_>,
     package: &RelPath,
     pattern: &str,
-    directories: &mut BTreeSet<RelPath>,
+    directories: &mut Vec<RelPath>,
 ) -> Result<()> {
     let pattern = pattern.strip_prefix("all:").unwrap_or(pattern);
     let parts: Vec<&str> = pattern.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
@@ -22,10 +21,10 @@ fn descend(
     sight: &Sight<'_>,
     directory: &RelPath,
     parts: &[&str],
-    directories: &mut BTreeSet<RelPath>,
+    directories: &mut Vec<RelPath>,
 ) -> Result<()> {
     let Some(entries) = sight.entries(directory)? else { return Ok(()) };
-    directories.insert(directory.clone());
+    directories.push(directory.clone());
     let (first, rest) = match parts.split_first() {
         // Behind the pattern everything below is meant.
         None => ("*", parts),
@@ -169,7 +168,7 @@ mod tests {
         let index = Index::default();
         let sight = Sight::new(dir.root(), &index, None);
         let watched = |pattern: &str| {
-            let mut directories = BTreeSet::new();
+            let mut directories = Vec::new();
             watch(&sight, &RelPath::new("web").unwrap(), pattern, &mut directories).unwrap();
             directories.iter().map(|path| path.as_str().to_owned()).collect::<Vec<_>>().join(" ")
         };

@@ -12,10 +12,10 @@ use crate::error::Result;
 use crate::execute::Ending;
 use crate::execute::child::ask;
 use crate::index::is_settled;
+use crate::ordered::{self, Map, Set};
 use crate::path::RelPath;
 use crate::stat::Stat;
 use crate::tools::Identity;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub(crate) struct Question {
     pub(crate) go: Identity,
     /// Where, absolute.
     pub(crate) dir: PathBuf,
-    pub(crate) env: BTreeMap<OsString, OsString>,
+    pub(crate) env: Map<OsString, OsString>,
     /// Flags of `go build` that choose files.
     pub(crate) flags: Vec<String>,
     /// Whether tests count.
@@ -301,19 +301,19 @@ fn read(text: &str) -> Option<Vec<Package>> {
     Some(packages)
 }
 
-/// An answer while it is made.
+/// An answer while it is made: lists of many files, which are put in order at the end.
 struct Draft<'a> {
     sight: &'a Sight<'a>,
     /// The root without links: what Go calls it.
     real_root: PathBuf,
     /// The `go.mod` of main modules.
-    mains: BTreeSet<RelPath>,
-    sources: BTreeSet<RelPath>,
-    data: BTreeSet<RelPath>,
-    consulted: BTreeSet<RelPath>,
-    directories: BTreeSet<RelPath>,
-    trees: BTreeSet<RelPath>,
-    elsewhere: BTreeSet<String>,
+    mains: Set<RelPath>,
+    sources: Vec<RelPath>,
+    data: Vec<RelPath>,
+    consulted: Vec<RelPath>,
+    directories: Vec<RelPath>,
+    trees: Vec<RelPath>,
+    elsewhere: Vec<String>,
 }
 
 /// What of `said` is about `patterns`. `hidden` are directories that do not count, such as the target directory.
@@ -332,13 +332,13 @@ pub(crate) fn answer(
     let mut draft = Draft {
         sight,
         real_root,
-        mains: BTreeSet::new(),
-        sources: BTreeSet::new(),
-        data: BTreeSet::new(),
-        consulted: BTreeSet::new(),
-        directories: BTreeSet::new(),
-        trees: BTreeSet::new(),
-        elsewhere: BTreeSet::new(),
+        mains: Set::new(),
+        sources: Vec::new(),
+        data: Vec::new(),
+        consulted: Vec::new(),
+        directories: Vec::new(),
+        trees: Vec::new(),
+        elsewhere: Vec::new(),
     };
     for (package, is_wanted) in closure {
         if let Err(trouble) = draft.package(package, is_wanted, question.test)? {
@@ -364,7 +364,7 @@ fn closure<'a>(
     test: bool,
     packages: &'a [Package],
 ) -> std::result::Result<Vec<(&'a Package, bool)>, Trouble> {
-    let by_path: HashMap<&str, &Package> =
+    let by_path: Map<&str, &Package> =
         packages.iter().map(|package| (package.path.as_str(), package)).collect();
     let is_wanted = |package: &Package| package.matches.iter().any(|by| patterns.contains(by));
     if let Some(pattern) = patterns
@@ -373,7 +373,7 @@ fn closure<'a>(
     {
         return Err(trouble(&format!("`{pattern}` matches no packages")));
     }
-    let named: BTreeSet<&str> = packages
+    let named: Set<&str> = packages
         .iter()
         .filter(|package| is_wanted(package))
         .map(|package| package.path.as_str())
@@ -382,7 +382,7 @@ fn closure<'a>(
         let tested = package.path.strip_suffix(".test").unwrap_or(&package.for_test);
         test && named.contains(tested)
     };
-    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    let mut seen: Set<&str> = Set::new();
     let mut open: Vec<&Package> =
         packages.iter().filter(|package| is_wanted(package) || is_test_of(package)).collect();
     let mut closure = Vec::new();
@@ -395,7 +395,7 @@ fn closure<'a>(
         open.extend(package.imports.iter().filter_map(|path| by_path.get(path.as_str())));
         closure.push((package, is_wanted(package)));
     }
-    errors.sort_unstable();
+    ordered::sort(&mut errors);
     errors.dedup();
     match errors.is_empty() {
         true => Ok(closure),
@@ -463,9 +463,9 @@ impl Draft<'_> {
         if let Some(profile) = profile
             && self.sight.file(&profile)?.is_some()
         {
-            self.data.insert(profile);
+            self.data.push(profile);
         }
-        self.directories.insert(dir.clone());
+        self.directories.push(dir.clone());
         // A `go.mod` on the way up would make it a package of another module.
         let mut above = dir.parent();
         while let Some(directory) = above {
@@ -501,8 +501,8 @@ impl Draft<'_> {
 
     fn source_or_consulted(&mut self, path: RelPath) -> Result<()> {
         match self.sight.file(&path)? {
-            Some(_) => self.sources.insert(path),
-            None => self.consulted.insert(path),
+            Some(_) => self.sources.push(path),
+            None => self.consulted.push(path),
         };
         Ok(())
     }
@@ -519,7 +519,7 @@ impl Draft<'_> {
                 break;
             }
             match self.below(&candidate) {
-                Some(path) => drop(self.consulted.insert(path)),
+                Some(path) => self.consulted.push(path),
                 None => self.elsewhere.extend(candidate.to_str().map(str::to_owned)),
             }
         }
@@ -552,10 +552,10 @@ impl Draft<'_> {
         let is_module = |path: &&RelPath| {
             is_work(path) || path.name().is_some_and(|name| name.ends_with(".mod"))
         };
-        let mut open: Vec<RelPath> = self.sources.iter().filter(is_module).cloned().collect();
-        let mut seen: BTreeSet<RelPath> = open.iter().cloned().collect();
+        let mut seen: Set<RelPath> = self.sources.iter().filter(is_module).cloned().collect();
+        let mut open: Vec<RelPath> = seen.iter().cloned().collect();
         // That of the workspace first: what it uses are main modules as well.
-        open.sort_by_key(is_work);
+        ordered::sort_by_key(&mut open, is_work);
         while let Some(path) = open.pop() {
             let Ok(text) = std::fs::read_to_string(path.under(self.sight.root())) else { continue };
             let directory = path.parent().unwrap_or_default();
@@ -592,7 +592,7 @@ impl Draft<'_> {
         let mut open: Vec<RelPath> = root.into_iter().collect();
         while let Some(directory) = open.pop() {
             let Some(entries) = self.sight.entries(&directory)? else { continue };
-            self.directories.insert(directory.clone());
+            self.directories.push(directory.clone());
             let directories = entries.iter().filter(|entry| entry.is_directory());
             let seen = directories
                 .filter(|entry| !entry.name.starts_with(['.', '_']) && entry.name != "testdata");
@@ -603,15 +603,17 @@ impl Draft<'_> {
     }
 
     fn finish(self) -> Answer {
-        let list = |set: BTreeSet<RelPath>| set.into_iter().collect::<Vec<_>>();
-        let consulted = self.consulted.difference(&self.sources).cloned().collect();
+        let [sources, data, consulted, directories, trees] =
+            [self.sources, self.data, self.consulted, self.directories, self.trees]
+                .map(|list| list.into_iter().collect::<Set<_>>());
+        let others = |list: &Set<RelPath>| list.difference(&sources).cloned().collect();
         Answer {
-            data: self.data.difference(&self.sources).cloned().collect(),
-            consulted,
-            sources: list(self.sources),
-            directories: list(self.directories),
-            trees: list(self.trees),
-            elsewhere: self.elsewhere.into_iter().collect(),
+            data: others(&data),
+            consulted: others(&consulted),
+            sources: sources.into_iter().collect(),
+            directories: directories.into_iter().collect(),
+            trees: trees.into_iter().collect(),
+            elsewhere: self.elsewhere.into_iter().collect::<Set<_>>().into_iter().collect(),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::found::Outside;
 use crate::index::Index;
 use crate::inputs::{self, Found};
+use crate::ordered;
 use crate::path::RelPath;
 use crate::stat::{Kind, Stat, is_absence};
 use std::collections::HashMap;
@@ -174,7 +175,7 @@ fn list(at: &Path) -> Result<Option<Listing>> {
         let name = entry.file_name().to_string_lossy().into_owned();
         entries.push(Entry { name, kind, is_link: file_type.is_symlink() });
     }
-    entries.sort_unstable();
+    ordered::sort(&mut entries);
     let mut text = String::new();
     for Entry { name, kind, is_link } in &entries {
         text.push_str(if *is_link { "link to " } else { "" });

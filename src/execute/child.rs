@@ -6,12 +6,13 @@
 
 use super::held::{self, Openings};
 use super::slots::Jobserver;
+#[cfg(feature = "program")]
 use super::streams::{Errors, Stream};
 use super::tree::{reap_orphans as reap_tree_orphans, start};
 use super::watch::{Limits, Watched, watch};
 use super::{Command, Ending, Executor, Finish, Stop};
 use crate::error::{Error, Result};
-use std::collections::BTreeMap;
+use crate::ordered::Map;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -97,6 +98,7 @@ impl Executor for ChildExecutor {
 impl ChildExecutor {
     /// Runs `command` as [`Executor::run`] does, and gives what it prints to `pass` at once, as it comes. The two outputs are two pipes, and
     /// the log says which bytes went to which (see [`super::streams`]).
+    #[cfg(feature = "program")]
     pub fn run_apart(
         &self,
         command: &Command,
@@ -170,7 +172,7 @@ pub(crate) fn ask(
     program: &Path,
     arguments: &[&str],
     dir: &Path,
-    env: &BTreeMap<OsString, OsString>,
+    env: &Map<OsString, OsString>,
     timeout: Duration,
     limit: usize,
 ) -> io::Result<Answer> {
@@ -185,7 +187,7 @@ pub(crate) fn ask(
 /// long as it needs.
 pub(crate) fn ask_beside(
     mut process: Process,
-    env: &BTreeMap<OsString, OsString>,
+    env: &Map<OsString, OsString>,
     limit: usize,
     jobserver: &Jobserver,
     stop: &Stop,
@@ -197,7 +199,7 @@ pub(crate) fn ask_beside(
 
 fn answer(
     mut process: Process,
-    env: &BTreeMap<OsString, OsString>,
+    env: &Map<OsString, OsString>,
     limit: usize,
     timeout: Option<Duration>,
     grace: Duration,
@@ -262,7 +264,7 @@ fn inode(_: &PipeReader) -> u64 {
 /// forked and that has not yet become its own program; this passes within moments.
 fn start_patiently(
     process: &mut Process,
-    env: &BTreeMap<OsString, OsString>,
+    env: &Map<OsString, OsString>,
     pipes: &[u64],
 ) -> io::Result<(Child, Tree)> {
     refuse_plain_text(Path::new(process.get_program()))?;
@@ -462,7 +464,7 @@ mod tests {
     fn the_environment_is_the_one_given_and_nothing_else() {
         let trial = Trial::new();
         let mut command = trial.command("/usr/bin/env", &[]);
-        command.env = BTreeMap::from([("ONE".into(), "1".into()), ("EMPTY".into(), "".into())]);
+        command.env = Map::from([("ONE".into(), "1".into()), ("EMPTY".into(), "".into())]);
         ChildExecutor::new(None).run(&command, &Stop::default()).unwrap();
         let log = trial.log();
         let mut lines: Vec<_> = log.lines().collect();

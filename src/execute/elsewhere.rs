@@ -2,7 +2,7 @@
 //! process is ended, and at once.
 
 use super::{Ending, Stop};
-use std::collections::BTreeMap;
+use crate::ordered::Map;
 use std::ffi::OsString;
 use std::io::{self, PipeReader, Read};
 use std::process::{Child, Command};
@@ -42,7 +42,7 @@ const DRAIN: Duration = Duration::from_millis(200);
 /// Starts `command`.
 pub(super) fn start(
     command: &mut Command,
-    _env: &BTreeMap<OsString, OsString>,
+    _env: &Map<OsString, OsString>,
     _pipes: &[u64],
 ) -> io::Result<(Child, Tree)> {
     Ok((command.spawn()?, Tree))

@@ -13,12 +13,12 @@
 //! writer waits until the system loses patience (`/proc/sys/fs/lease-break-time`, 45 seconds).
 
 use super::{MOST_HELD, tree};
+use crate::ordered::{Map, Set};
 use crate::os;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Resource;
 use signal_hook::consts::SIGIO;
 use signal_hook::iterator::Signals;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -130,7 +130,7 @@ impl Held<'_> {
     fn opened(&self, by: By) -> Vec<PathBuf> {
         let table = lock();
         let own = table.openings.iter().filter(|it| it.holder == self.number && it.by == by);
-        let mut places: BTreeSet<_> = own.map(|opening| opening.place).collect();
+        let mut places: Set<_> = own.map(|opening| opening.place).collect();
         if by == By::Gone {
             let own = table.leases.iter().filter(|it| it.holder == self.number);
             let wanted = own.filter(|lease| os::is_lease_wanted(&lease.file));
@@ -248,15 +248,15 @@ impl<'a> LockLine<'a> {
 }
 
 /// Who waits, by file.
-fn read_waiters(locks: &str) -> BTreeMap<String, Vec<i32>> {
-    let mut waiters = BTreeMap::<String, Vec<i32>>::new();
+fn read_waiters(locks: &str) -> Map<String, Vec<i32>> {
+    let mut waiters = Map::<String, Vec<i32>>::new();
     let mut file = None;
     for line in locks.lines() {
         let is_waiter = line.split_ascii_whitespace().nth(1) == Some("->");
         match LockLine::read(line) {
             Some(line) if line.is_waiter => {
                 if let Some(file) = file {
-                    waiters.entry(String::from(file)).or_default().push(line.process);
+                    waiters.get_or_insert_with(String::from(file), Vec::new).push(line.process);
                 }
             }
             line if !is_waiter => file = line.map(|line| line.file),
@@ -391,7 +391,7 @@ mod tests {
 4: -> FLOCK  ADVISORY  WRITE 16 fe:00:3 0 EOF
 5: LEASE  ACTIVE    READ 17 fe:00:4 0 EOF
 ";
-        assert_eq!(read_waiters(locks), BTreeMap::from([("fe:00:2".to_owned(), vec![13, 14])]));
+        assert_eq!(read_waiters(locks), Map::from([("fe:00:2".to_owned(), vec![13, 14])]));
     }
 
     proptest! {

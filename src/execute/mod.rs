@@ -8,6 +8,7 @@ mod held;
 pub mod interrupt;
 pub(crate) mod remains;
 pub mod slots;
+#[cfg(feature = "program")]
 pub mod streams;
 #[cfg(unix)]
 mod tree;
@@ -27,7 +28,7 @@ use elsewhere as watch;
 use unheld as held;
 
 use crate::error::Result;
-use std::collections::BTreeMap;
+use crate::ordered::Map;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ pub struct Command {
     /// The directory it is run in, absolute.
     pub dir: PathBuf,
     /// Its whole environment.
-    pub env: BTreeMap<OsString, OsString>,
+    pub env: Map<OsString, OsString>,
     /// The file that gets what it prints, both streams through one pipe, so in the order of their writing. Its directory exists.
     pub log: PathBuf,
     /// How much of what it prints is kept, in bytes; the rest is counted and dropped.

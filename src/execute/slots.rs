@@ -6,8 +6,9 @@
 //! the commands of a build together.
 
 use crate::error::{Error, Result};
+use crate::ordered::Map;
 use jobserver::{Acquired, Client, HelperThread};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
@@ -80,7 +81,7 @@ impl Jobserver {
     /// Joins the jobserver that `env`, the environment of this process, names, if it can be reached, and makes one otherwise.
     /// `limit` is how many slots there are, by default one for each processor; in a joined one it is a second bound besides the
     /// server's. To be called early in the life of the process, before it has pipes of its own that could be mistaken for the server's.
-    pub fn new(limit: Option<usize>, env: &BTreeMap<OsString, OsString>) -> Result<Self> {
+    pub fn new(limit: Option<usize>, env: &Map<OsString, OsString>) -> Result<Self> {
         let limit = limit.map(|limit| limit.max(1));
         let joined = names_jobserver(env).then(crate::os::join_jobserver).flatten();
         let is_joined = joined.is_some();
@@ -108,7 +109,7 @@ impl Jobserver {
     }
 
     /// Tells the child of `command` of the jobserver. A `MAKEFLAGS` of `env`, what was declared for it, stays.
-    pub(super) fn tell(&self, command: &mut Command, env: &BTreeMap<OsString, OsString>) {
+    pub(super) fn tell(&self, command: &mut Command, env: &Map<OsString, OsString>) {
         for variable in ["CARGO_MAKEFLAGS", "MAKEFLAGS"] {
             if !env.contains_key(OsStr::new(variable)) {
                 command.env(variable, &self.flags);
@@ -130,7 +131,7 @@ const SURELY_BROUGHT: Duration = Duration::from_secs(1);
 /// More tokens do not fit into a pipe without a reader.
 const MOST: usize = 4096;
 
-fn names_jobserver(env: &BTreeMap<OsString, OsString>) -> bool {
+fn names_jobserver(env: &Map<OsString, OsString>) -> bool {
     let named = VARIABLES.iter().filter_map(|variable| env.get(OsStr::new(variable)));
     named.map(|value| value.to_string_lossy()).any(|value| value.contains("--jobserver-"))
 }
@@ -337,7 +338,7 @@ mod tests {
         "mkdir -p live; : > live/$$; ls live | wc -l >> counts; sleep 0.02; rm live/$$";
 
     fn own(limit: usize) -> Jobserver {
-        let jobserver = Jobserver::new(Some(limit), &BTreeMap::new()).unwrap();
+        let jobserver = Jobserver::new(Some(limit), &Map::new()).unwrap();
         assert!(!jobserver.is_joined());
         jobserver
     }

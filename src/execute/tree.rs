@@ -8,10 +8,10 @@
 //! What other code of this process starts is never touched as long as it stays in the process group of its parent, as
 //! children of [`std::process::Command`] do.
 
+use crate::ordered::{Map, Set};
 use rustix::process::{
     Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, waitpid,
 };
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Read};
@@ -33,12 +33,12 @@ struct Running {
     /// Its first process, which leads its process group.
     root: i32,
     /// The environment it was given.
-    env: BTreeMap<OsString, OsString>,
+    env: Map<OsString, OsString>,
     /// The pipes that it prints into, as `/proc/<pid>/fd` names them.
     pipes: Vec<String>,
     /// Groups and sessions that its processes were seen to make.
-    groups: BTreeSet<i32>,
-    sessions: BTreeSet<i32>,
+    groups: Set<i32>,
+    sessions: Set<i32>,
 }
 
 /// A line of `/proc/<pid>/stat`.
@@ -62,7 +62,7 @@ const LAST_WAIT: Duration = Duration::from_secs(2);
 /// Starts `command` at the head of a process group of its own. `pipes` are the inodes of the pipes that it prints into.
 pub(super) fn start(
     command: &mut Command,
-    env: &BTreeMap<OsString, OsString>,
+    env: &Map<OsString, OsString>,
     pipes: &[u64],
 ) -> io::Result<(Child, Tree)> {
     use std::os::unix::process::CommandExt;
@@ -74,8 +74,8 @@ pub(super) fn start(
         root: root.as_raw_pid(),
         env: env.clone(),
         pipes: pipes.iter().map(|inode| format!("pipe:[{inode}]")).collect(),
-        groups: BTreeSet::new(),
-        sessions: BTreeSet::new(),
+        groups: Set::new(),
+        sessions: Set::new(),
     });
     Ok((child, Tree { root }))
 }
@@ -84,7 +84,7 @@ pub(super) fn start(
 /// command that still runs is not touched. To be called when a build is over.
 pub(super) fn reap_orphans() -> Vec<String> {
     let deadline = Instant::now() + LAST_WAIT;
-    let mut names = BTreeMap::new();
+    let mut names = Map::new();
     loop {
         let orphans = masterless();
         if orphans.is_empty() || Instant::now() >= deadline {
@@ -207,7 +207,7 @@ impl Running {
     }
 
     /// A shell changes a few variables on its own account; everything else that was given is there in a child's environment.
-    fn gave(&self, environ: &BTreeSet<&[u8]>) -> bool {
+    fn gave(&self, environ: &Set<&[u8]>) -> bool {
         const SHELLS_OWN: [&str; 4] = ["PWD", "OLDPWD", "SHLVL", "_"];
         let given = self
             .env
@@ -234,7 +234,7 @@ fn masterless() -> Vec<Process> {
 /// All that `is_seed` and what descends from it.
 fn descendants(all: &[Process], is_seed: impl Fn(&Process) -> bool) -> Vec<Process> {
     let this = getpid().as_raw_pid();
-    let mut found: BTreeSet<i32> =
+    let mut found: Set<i32> =
         all.iter().filter(|process| is_seed(process)).map(|process| process.pid).collect();
     found.remove(&this);
     loop {
@@ -274,7 +274,7 @@ fn owner(orphan: &Process, running: &[Running]) -> Option<i32> {
         return Some(running.root);
     }
     let environ = fs::read(format!("/proc/{}/environ", orphan.pid)).unwrap_or_default();
-    let environ: BTreeSet<&[u8]> = environ.split(|byte| *byte == 0).collect();
+    let environ: Set<&[u8]> = environ.split(|byte| *byte == 0).collect();
     let mut by_env = running.iter().filter(|it| it.gave(&environ));
     match (by_env.next(), by_env.next(), running) {
         (Some(one), None, _) | (None, None, [one]) => Some(one.root),
@@ -282,8 +282,8 @@ fn owner(orphan: &Process, running: &[Running]) -> Option<i32> {
     }
 }
 
-fn open_files(pid: i32) -> BTreeSet<String> {
-    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return BTreeSet::new() };
+fn open_files(pid: i32) -> Set<String> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Set::new() };
     let targets = entries.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
     targets.filter_map(|target| target.into_os_string().into_string().ok()).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::child::ChildExecutor;
 use super::{Command, Executor, Finish, Stop};
-use std::collections::BTreeMap;
+use crate::ordered::Map;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,9 +25,9 @@ impl Trial {
     }
 
     /// The environment of its commands, which tells them from those of other tests.
-    pub(crate) fn env(&self) -> BTreeMap<OsString, OsString> {
+    pub(crate) fn env(&self) -> Map<OsString, OsString> {
         let path = std::env::var_os("PATH").unwrap();
-        BTreeMap::from([("PATH".into(), path), ("TRIAL".into(), self.dir.clone().into_os_string())])
+        Map::from([("PATH".into(), path), ("TRIAL".into(), self.dir.clone().into_os_string())])
     }
 
     pub(crate) fn command(&self, program: impl AsRef<Path>, arguments: &[&str]) -> Command {

@@ -196,7 +196,7 @@ impl Watch<'_> {
         self.tree.kill_unseen();
         let end = End { kill_at: end.kill_at.or(Instant::now().checked_add(LINGER)), ..*end };
         let give_up = end.kill_at.unwrap_or_else(Instant::now) + LAST_WAIT;
-        let mut killed = std::collections::BTreeMap::new();
+        let mut killed = crate::ordered::Map::new();
         loop {
             let others = self.tree.others();
             let now = Instant::now();

@@ -1,9 +1,10 @@
 //! The order of steps, and the cycles that leave none. Without recursion: a chain of needs may be longer than the stack is deep.
 
 use crate::mistake::Mistake;
+use crate::ordered::Map;
 use crate::step::{Step, StepName};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
 /// More cycles than these are not told at once.
 const MOST_CYCLES: usize = 20;
@@ -11,7 +12,7 @@ const MOST_CYCLES: usize = 20;
 /// For each step: which steps it needs, each with the place of the need among the declared ones. A need on a step that is
 /// not there is left out; it is a mistake already.
 pub(super) fn edges(steps: &[Step]) -> Vec<Vec<(usize, usize)>> {
-    let places: HashMap<&StepName, usize> =
+    let places: Map<&StepName, usize> =
         steps.iter().enumerate().map(|(place, step)| (&step.name, place)).collect();
     let edges = |step: &Step| {
         let needs = step.needs.iter().enumerate();

@@ -1,9 +1,9 @@
 //! The outputs in the tree of all actions, found by where they lie.
 
 use super::Draft;
+use crate::ordered::{self, Map};
 use crate::path::Base;
 use crate::pattern::OutputPattern;
-use std::collections::HashMap;
 
 /// One output pattern: its action, and its place among the action's outputs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Owner {
 /// All output patterns in the tree.
 #[derive(Debug)]
 pub(super) struct Outputs<'a> {
-    by_root: HashMap<&'a str, Vec<Owner>>,
+    by_root: Map<&'a str, Vec<Owner>>,
     /// All of them, sorted by literal root.
     sorted: Vec<(&'a str, Owner)>,
 }
@@ -25,18 +25,17 @@ pub(super) struct Outputs<'a> {
 impl<'a> Outputs<'a> {
     /// The outputs of all actions of `draft`.
     pub(super) fn new(draft: &'a Draft<'_>) -> Self {
-        let mut outputs = Self { by_root: HashMap::new(), sorted: Vec::new() };
+        let mut sorted = Vec::new();
         for (action, expanded) in draft.actions.iter().enumerate() {
             for (output, pattern) in expanded.action.outputs.iter().enumerate() {
                 let (root, owner) = (pattern.literal(), Owner { action, output });
                 if root.base == Base::Tree {
-                    outputs.by_root.entry(root.path.as_str()).or_default().push(owner);
-                    outputs.sorted.push((root.path.as_str(), owner));
+                    sorted.push((root.path.as_str(), owner));
                 }
             }
         }
-        outputs.sorted.sort_unstable();
-        outputs
+        ordered::sort(&mut sorted);
+        Self { by_root: Map::grouped(sorted.iter().copied()), sorted }
     }
 
     /// The patterns whose literal root is `path` or lies above it: the only ones that could own it.
@@ -58,7 +57,7 @@ impl<'a> Outputs<'a> {
         let below = self.sorted[start..].iter().take_while(|(root, _)| root.starts_with(&below));
         let mut owners: Vec<Owner> =
             self.above(path).chain(below.map(|(_, owner)| *owner)).collect();
-        owners.sort_unstable();
+        ordered::sort(&mut owners);
         owners.dedup();
         owners
     }

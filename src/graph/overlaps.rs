@@ -3,12 +3,12 @@
 use super::Draft;
 use super::outputs::{Outputs, Owner, pattern};
 use crate::mistake::{Mistake, Place};
-use std::collections::HashSet;
+use crate::ordered::Set;
 
 /// A mistake for each pair of steps with overlapping outputs, and for each step whose actions overlap. Two actions with an
 /// equal definition come out the same, and may share their outputs.
 pub(super) fn find(draft: &Draft<'_>, outputs: &Outputs<'_>) -> Vec<Mistake> {
-    let mut told = HashSet::new();
+    let mut told = Set::new();
     let mut mistakes = Vec::new();
     for action in 0..draft.actions.len() {
         for output in 0..draft.actions[action].action.outputs.len() {
@@ -33,7 +33,7 @@ fn overlap(
     draft: &Draft<'_>,
     a: Owner,
     b: Owner,
-    told: &mut HashSet<(usize, usize)>,
+    told: &mut Set<(usize, usize)>,
 ) -> Option<Mistake> {
     let steps = |a: Owner, b: Owner| (draft.step_of[a.action], draft.step_of[b.action]);
     let (first, second) = if steps(a, b).0 <= steps(a, b).1 { (a, b) } else { (b, a) };

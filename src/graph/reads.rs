@@ -7,13 +7,14 @@ use super::Draft;
 use super::outputs::{Outputs, Owner, pattern};
 use crate::config::needs;
 use crate::mistake::Mistake;
+use crate::ordered::Set;
 use crate::path::{Base, OutputPath, RelPath};
 use crate::pattern::{InputPatterns, OutputPattern, Sequence};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// A mistake for each step that reads its own outputs, and for each pair of steps of which one reads what the other leaves.
 pub(super) fn find(draft: &Draft<'_>, outputs: &Outputs<'_>) -> Vec<Mistake> {
-    let mut told = HashSet::new();
+    let mut told = Set::new();
     let mut mistakes = Vec::new();
     let mut known: HashMap<Inputs<'_>, Vec<Read>> = HashMap::new();
     for action in 0..draft.actions.len() {
@@ -78,7 +79,7 @@ fn mistakes_of(
     draft: &Draft<'_>,
     action: usize,
     reads: &[Read],
-    told: &mut HashSet<(usize, usize)>,
+    told: &mut Set<(usize, usize)>,
 ) -> Vec<Mistake> {
     let reader = draft.step_of[action];
     let is_own = |read: &&Read| draft.twins[read.owner.action] == draft.twins[action];
@@ -98,11 +99,10 @@ fn mistakes_of(
 
 /// The actions among those that are read, each by its twin, which do not export to `action`: it needs them neither itself
 /// nor through steps without outputs. A step with outputs passes nothing on.
-fn unneeded(draft: &Draft<'_>, action: usize, reads: &[&Read]) -> HashSet<usize> {
-    let mut missing: HashSet<usize> =
-        reads.iter().map(|read| draft.twins[read.owner.action]).collect();
-    let Some(first) = missing.iter().min().copied() else { return missing };
-    let mut seen = HashSet::new();
+fn unneeded(draft: &Draft<'_>, action: usize, reads: &[&Read]) -> Set<usize> {
+    let mut missing: Set<usize> = reads.iter().map(|read| draft.twins[read.owner.action]).collect();
+    let Some(first) = missing.iter().next().copied() else { return missing };
+    let mut seen = Set::new();
     let mut open = vec![action];
     while let Some(next) = open.pop() {
         for need in draft.actions[next].action.needs.iter().map(|need| need.action.0) {

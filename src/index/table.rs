@@ -1,9 +1,9 @@
 //! The table of the stat index as it lies on disk and in memory: sorted records in one buffer. Knows no clock.
 
 use crate::digest::{Digest, Hash};
+use crate::ordered::Map;
 use crate::own_file;
 use crate::stat::{Kind, Stat};
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -203,20 +203,19 @@ impl Table {
 
     /// The bytes of a file with these records and `added`, which replace those of the same files.
     pub(super) fn merged(&self, added: impl Iterator<Item = Record>, keep_unseen: bool) -> Vec<u8> {
-        let mut added: BTreeMap<(u64, u64), Record> =
-            added.map(|record| (record.key(), record)).collect();
         let kept = self
             .bytes
             .chunks_exact(RECORD)
             .enumerate()
-            .filter(|(place, _)| keep_unseen || self.is_seen(*place));
-        for record in kept.filter_map(|(_, bytes)| Record::read(bytes)) {
-            added.entry(record.key()).or_insert(record);
-        }
-        let mut bytes = Vec::with_capacity(HEADER + added.len() * RECORD + HASH);
+            .filter(|(place, _)| keep_unseen || self.is_seen(*place))
+            .filter_map(|(_, bytes)| Record::read(bytes));
+        // Of two of the same file the last one counts.
+        let records: Map<(u64, u64), Record> =
+            kept.chain(added).map(|record| (record.key(), record)).collect();
+        let mut bytes = Vec::with_capacity(HEADER + records.len() * RECORD + HASH);
         bytes.extend(MAGIC);
-        bytes.extend((added.len() as u64).to_le_bytes());
-        for record in added.values() {
+        bytes.extend((records.len() as u64).to_le_bytes());
+        for record in records.values() {
             record.write(&mut bytes);
         }
         let hash = Hash::of(&bytes);

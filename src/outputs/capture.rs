@@ -7,11 +7,12 @@ use crate::content::{Content, Output};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::index::Index;
+use crate::ordered::{self, Map, Set};
 use crate::path::{Base, OutputPath};
 use crate::pattern::OutputPattern;
 use crate::stat::{Kind, Stat};
 use crate::store::{Store, StoreError};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
@@ -80,10 +81,10 @@ fn difference(left: &[Present], now: &[Present]) -> Option<OutputPath> {
     if left == now {
         return None;
     }
-    let stats: HashMap<_, _> = left.iter().map(|found| (&found.path, &found.stat)).collect();
+    let stats: Map<_, _> = left.iter().map(|found| (&found.path, &found.stat)).collect();
     let other = now.iter().find(|found| stats.get(&found.path) != Some(&&found.stat));
     let gone = || {
-        let now: HashSet<_> = now.iter().map(|found| &found.path).collect();
+        let now: Set<_> = now.iter().map(|found| &found.path).collect();
         left.iter().find(|found| !now.contains(&found.path))
     };
     other.or_else(gone).map(|found| found.path.clone())
@@ -237,7 +238,7 @@ impl Reading<'_> {
             .filter(|(path, (stat, _))| is_changed(path, stat))
             .map(|(path, _)| path)
             .collect();
-        paths.sort();
+        ordered::sort(&mut paths);
         let named = paths.first().map_or("the outputs".to_owned(), |path| format!("`{path}`"));
         Error::new(format!("something goes on changing {named} after the run has ended"))
             .hint("A step has to end after everything that it started has ended.")
@@ -253,7 +254,7 @@ fn give_back_times(
     roots: &Roots,
     index: &Index,
 ) {
-    let before: HashMap<_, _> = before
+    let before: Map<_, _> = before
         .iter()
         .map(|(found, output)| (&output.path, (&found.stat, &output.content)))
         .collect();

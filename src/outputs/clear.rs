@@ -6,10 +6,10 @@ use super::{Roots, has_content};
 use crate::content::{Content, Output};
 use crate::error::{Error, Result};
 use crate::index::Index;
+use crate::ordered::Map;
 use crate::path::{Base, OutputPath};
 use crate::pattern::OutputPattern;
 use crate::stat::Kind;
-use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 
@@ -47,15 +47,11 @@ pub fn clear(
 }
 
 /// What earlier runs left. Of a path there may be several contents: those of all runs that did not come to their end.
-pub(super) struct Known<'a>(HashMap<&'a OutputPath, Vec<&'a Content>>);
+pub(super) struct Known<'a>(Map<&'a OutputPath, Vec<&'a Content>>);
 
 impl<'a> Known<'a> {
     pub(super) fn new(known: &'a [Output]) -> Self {
-        let mut contents: HashMap<_, Vec<_>> = HashMap::with_capacity(known.len());
-        for output in known {
-            contents.entry(&output.path).or_default().push(&output.content);
-        }
-        Self(contents)
+        Self(Map::grouped(known.iter().map(|output| (&output.path, &output.content))))
     }
 
     /// Whether something may be deleted: it lies under `{out}`, or a run of ours left it as it is, or it is an empty directory.

@@ -5,6 +5,7 @@ use super::place::{Ground, Missing, name_of};
 use super::scan::{Entry, Found, list, owns, stat_of};
 use super::{Present, Roots};
 use crate::error::{Error, Result};
+use crate::ordered;
 use crate::path::{Base, OutputPath, RelPath};
 use crate::pattern::OutputPattern;
 use crate::stat::Kind;
@@ -25,7 +26,7 @@ pub fn prune_out(patterns: &[OutputPattern], roots: &Roots) -> Result<Vec<Output
         remove_if_empty(path, &mut ground, roots)?;
     }
     let mut removed: Vec<_> = unowned.entries.into_iter().map(|entry| entry.present.path).collect();
-    removed.sort();
+    ordered::sort(&mut removed);
     Ok(removed)
 }
 

@@ -8,6 +8,7 @@ use crate::content::{Content, Output};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::index::Index;
+use crate::ordered::Map;
 use crate::path::{Base, OutputPath};
 use crate::pattern::OutputPattern;
 use crate::result::check_outputs;
@@ -187,7 +188,7 @@ impl<'a> Plan<'a> {
         roots: &Roots,
         index: &Index,
     ) -> Result<Self> {
-        let there: HashMap<_, _> =
+        let there: Map<_, _> =
             scan.entries.iter().map(|entry| (&entry.present.path, entry)).collect();
         let mut plan = Self { outputs: Vec::new(), stale: Vec::new(), needed: HashSet::new() };
         for output in outputs {
@@ -195,7 +196,7 @@ impl<'a> Plan<'a> {
             plan.outputs.push((output, todo(output, entry, roots, index)?));
             plan.need(output);
         }
-        let wanted: HashMap<_, _> =
+        let wanted: Map<_, _> =
             plan.outputs.iter().map(|(output, todo)| (&output.path, (*output, *todo))).collect();
         let known = Known::new(known);
         for entry in &scan.entries {

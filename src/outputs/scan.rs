@@ -2,6 +2,7 @@
 
 use super::{Present, Roots};
 use crate::error::{Error, Result};
+use crate::ordered;
 use crate::path::{Base, OutputPath, RelPath};
 use crate::pattern::OutputPattern;
 use crate::stat::{Kind, Stat};
@@ -48,8 +49,10 @@ pub(super) fn scan(patterns: &[OutputPattern], roots: &Roots) -> Result<Scan> {
             scan.walk(Found { path: literal.clone(), name, stat, owned: false }, patterns, roots)?;
         }
     }
-    scan.entries.sort_by(|first, second| first.present.path.cmp(&second.present.path));
-    scan.directories.sort();
+    ordered::sort_by(&mut scan.entries, |first, second| {
+        first.present.path.cmp(&second.present.path)
+    });
+    ordered::sort(&mut scan.directories);
     Ok(scan)
 }
 
@@ -132,7 +135,7 @@ pub(super) fn behind_a_link(path: &Path) -> Error {
 /// The places to walk from: the literal beginnings of the patterns, but for those that lie below another.
 fn outermost(patterns: &[OutputPattern]) -> Vec<&OutputPath> {
     let mut literals: Vec<&OutputPath> = patterns.iter().map(OutputPattern::literal).collect();
-    literals.sort();
+    ordered::sort(&mut literals);
     literals.dedup();
     let all: HashSet<_> = literals.iter().map(|path| (path.base, path.path.as_str())).collect();
     literals.retain(|path| !above(path).any(|dir| all.contains(&dir)));

@@ -568,7 +568,7 @@ impl Set {
 
 /// All units up to `top` that are in none of `ranges`.
 fn complement(mut ranges: Vec<(u32, u32)>, top: u32) -> Vec<(u32, u32)> {
-    ranges.sort_unstable();
+    crate::ordered::sort(&mut ranges);
     let mut outside = Vec::new();
     let mut next = 0;
     for (from, to) in ranges {

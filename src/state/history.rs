@@ -7,7 +7,7 @@
 //! `restored` and `failed` likewise; and `fresh BUILD COUNT SAVED` once a build. BUILD is the time it began, in milliseconds
 //! since 1970, the others are milliseconds. A line that cannot be read is passed over. Past 4 MiB the older half goes.
 
-use crate::canon::{self, Fields};
+use crate::canon;
 use crate::error::{Error, Result};
 use crate::own_file;
 use std::fmt::Write as _;
@@ -50,6 +50,7 @@ pub enum What {
 const LIMIT: u64 = 4 << 20;
 
 /// All entries that can be read, the oldest first. No file is an empty history.
+#[cfg(feature = "program")]
 pub fn read(path: &Path) -> Result<Vec<Entry>> {
     let bytes = match own_file::read(path) {
         Ok(bytes) => bytes.unwrap_or_default(),
@@ -96,13 +97,15 @@ fn forget_older_half(path: &Path) -> io::Result<()> {
     own_file::replace(path, &bytes[start..])
 }
 
+#[cfg(feature = "program")]
 enum Line {
     Fresh(u64, u64, Duration),
     Entry(Entry),
 }
 
+#[cfg(feature = "program")]
 fn read_line(line: &str) -> Option<Line> {
-    let mut fields = Fields::new(line);
+    let mut fields = canon::Fields::new(line);
     let tag = fields.word()?;
     let build_ms = fields.number()?;
     if tag == "fresh" {

@@ -13,6 +13,7 @@ use crate::content::{Content, Input, Output};
 use crate::digest::{Hash, Key};
 use crate::error::{Error, Result};
 use crate::format;
+use crate::ordered;
 use crate::own_file;
 use crate::path::RelPath;
 use crate::reason::DirtyReason;
@@ -116,6 +117,7 @@ impl Records {
     }
 
     /// The names of all actions that something is known of.
+    #[cfg(feature = "program")]
     pub fn actions(&self) -> Vec<String> {
         self.journal().entries.keys().cloned().collect()
     }
@@ -137,6 +139,7 @@ impl Records {
     }
 
     /// Drops everything about actions for which `keep` is false.
+    #[cfg(feature = "program")]
     pub fn retain(&self, keep: impl Fn(&str) -> bool) -> Result<()> {
         let mut journal = self.journal();
         journal.entries.retain(|action, _| keep(action));
@@ -167,7 +170,7 @@ impl Records {
     fn rewrite(&self, journal: &mut Journal) -> Result<()> {
         let mut bytes = header().into_bytes();
         let mut entries: Vec<_> = journal.entries.iter().collect();
-        entries.sort_by_key(|(action, _)| *action);
+        ordered::sort_by_key(&mut entries, |(action, _)| *action);
         entries.iter().for_each(|(_, entry)| bytes.extend_from_slice(&entry.bytes));
         own_file::replace(&self.path, &bytes)
             .map_err(|error| Error::io("cannot write the records", &self.path, error))?;

@@ -50,10 +50,13 @@ mod gc;
 mod listing;
 mod parallel;
 mod usage;
+#[cfg(feature = "program")]
 mod verify;
 
 pub use gc::{GcLimit, GcReport};
+#[cfg(feature = "program")]
 pub use usage::Usage;
+#[cfg(feature = "program")]
 pub use verify::{Finding, FindingKind, VerifyReport};
 
 use super::{Store, StoreError};

@@ -2,6 +2,7 @@
 
 pub mod local;
 pub mod made_with;
+#[cfg(feature = "program")]
 pub mod memory;
 pub mod place;
 

@@ -1,6 +1,6 @@
 //! Where the store of a user lies on each platform. Pure.
 
-use std::collections::BTreeMap;
+use crate::ordered::Map;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ pub const VARIABLE: &str = "GRANULAR_CACHE_DIR";
 pub const USUAL_SIZE: u64 = 10 << 30;
 
 /// The platform's place for caches, in a directory of our name; `None` where `env` names no home directory.
-pub fn usual(env: &BTreeMap<OsString, OsString>) -> Option<PathBuf> {
+pub fn usual(env: &Map<OsString, OsString>) -> Option<PathBuf> {
     let home = || path(env, "HOME").filter(|home| home.is_absolute());
     let caches = if cfg!(windows) {
         path(env, "LOCALAPPDATA")
@@ -25,7 +25,7 @@ pub fn usual(env: &BTreeMap<OsString, OsString>) -> Option<PathBuf> {
 }
 
 /// The value of a variable that names a path.
-pub fn path(env: &BTreeMap<OsString, OsString>, name: &str) -> Option<PathBuf> {
+pub fn path(env: &Map<OsString, OsString>, name: &str) -> Option<PathBuf> {
     env.get(OsStr::new(name)).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 

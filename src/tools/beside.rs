@@ -4,8 +4,8 @@ use super::{Beside, KnownTool, Question};
 use crate::canon;
 use crate::digest::Hash;
 use crate::index::is_settled;
+use crate::ordered::{Map, Set};
 use crate::stat::Stat;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -18,7 +18,7 @@ pub(super) struct Key {
     /// Of all of it.
     pub(super) hash: Hash,
     /// Files and directories among it, whether they are there or not.
-    pub(super) paths: BTreeSet<PathBuf>,
+    pub(super) paths: Set<PathBuf>,
     /// Of those that are there.
     stats: Vec<Stat>,
 }
@@ -34,7 +34,7 @@ impl Key {
 pub(super) fn key(
     row: &KnownTool,
     question: &Question,
-    env: &BTreeMap<OsString, OsString>,
+    env: &Map<OsString, OsString>,
 ) -> Option<Key> {
     let beside = row.beside?;
     let real = question.path.canonicalize().ok()?;
@@ -43,7 +43,7 @@ pub(super) fn key(
     if is_script(&question.path) && !is_package {
         return None;
     }
-    let mut paths = BTreeSet::new();
+    let mut paths = Set::new();
     for beside in beside {
         add(*beside, question, &real, env, &mut paths)?;
     }
@@ -82,8 +82,8 @@ fn add(
     beside: Beside,
     question: &Question,
     real: &Path,
-    env: &BTreeMap<OsString, OsString>,
-    paths: &mut BTreeSet<PathBuf>,
+    env: &Map<OsString, OsString>,
+    paths: &mut Set<PathBuf>,
 ) -> Option<()> {
     let variable =
         |name: &str| env.get(OsStr::new(name)).filter(|value| !value.is_empty()).map(PathBuf::from);

@@ -12,17 +12,17 @@
 use crate::canon::{self, Fields};
 use crate::digest::Hash;
 use crate::format;
+use crate::ordered::{Map, Set};
 use crate::own_file;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
 /// Answers by the hash of what they depend on.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    answers: BTreeMap<String, String>,
+    answers: Map<String, String>,
     /// Those that were asked for or filed in this build.
-    used: BTreeSet<String>,
+    used: Set<String>,
     is_changed: bool,
 }
 
@@ -69,7 +69,7 @@ fn header() -> String {
     format!("granular-tools {}\n", format::TOOLS)
 }
 
-fn write(answers: &BTreeMap<String, String>) -> String {
+fn write(answers: &Map<String, String>) -> String {
     let mut text = header();
     for (key, answer) in answers {
         let _ = write!(text, "answer {key}");
@@ -81,7 +81,7 @@ fn write(answers: &BTreeMap<String, String>) -> String {
     text
 }
 
-fn parse(text: &str) -> Option<BTreeMap<String, String>> {
+fn parse(text: &str) -> Option<Map<String, String>> {
     let (body, hash) = text.rsplit_once("hash ")?;
     if hash.strip_suffix('\n') != Some(&*Hash::of(body.as_bytes()).to_string()) {
         return None;

@@ -12,11 +12,11 @@ use crate::error::{Error, Result};
 use crate::execute::Ending;
 use crate::execute::child::{Answer, ask};
 use crate::index::Index;
+use crate::ordered::{self, Map, Set};
 use crate::stat::Stat;
 use memory::Memory;
 use places::Places;
 pub(crate) use places::{Lookup, is_still_there};
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -96,7 +96,7 @@ pub fn in_shell_line(line: &str) -> Vec<&'static str> {
 /// Finds and identifies tools; remembers who was asked already, in this build or an earlier one.
 #[derive(Debug, Default)]
 pub struct Tools {
-    versions: Mutex<BTreeMap<Question, Arc<OnceLock<String>>>>,
+    versions: Mutex<Map<Question, Arc<OnceLock<String>>>>,
     memory: Mutex<Memory>,
     places: Places,
     consulted: Mutex<Consulted>,
@@ -106,7 +106,7 @@ pub struct Tools {
 #[derive(Debug, Default)]
 struct Consulted {
     /// Files and directories, whether they are there or not.
-    paths: BTreeSet<PathBuf>,
+    paths: Set<PathBuf>,
     /// Whether a tool was asked of which this is not known.
     is_more: bool,
 }
@@ -137,7 +137,7 @@ impl Tools {
         &self,
         name: &str,
         dir: &Path,
-        env: &BTreeMap<OsString, OsString>,
+        env: &Map<OsString, OsString>,
         index: &Index,
     ) -> Result<Identity> {
         let path = self.places.find(name, dir, env)?;
@@ -157,7 +157,7 @@ impl Tools {
     }
 
     /// Every lookup, and every path that an identity depends on besides. `None` where that is not all: something was run, or a tool has to be asked in each build.
-    pub(crate) fn looked_at(&self) -> Option<(Vec<Lookup>, BTreeSet<PathBuf>)> {
+    pub(crate) fn looked_at(&self) -> Option<(Vec<Lookup>, Set<PathBuf>)> {
         let lookups = self.places.lookups()?;
         let consulted = self.consulted.lock().unwrap_or_else(PoisonError::into_inner);
         let mut paths = consulted.paths.clone();
@@ -171,7 +171,7 @@ impl Tools {
         path: &Path,
         digest: Digest,
         dir: &Path,
-        env: &BTreeMap<OsString, OsString>,
+        env: &Map<OsString, OsString>,
     ) -> String {
         let question = Question {
             path: path.to_owned(),
@@ -180,7 +180,7 @@ impl Tools {
             env: relevant(row, env),
         };
         let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = Arc::clone(versions.entry(question.clone()).or_default());
+        let version = Arc::clone(versions.get_or_insert_with(question.clone(), Arc::default));
         drop(versions);
         // Who comes second while the tool is being asked waits for the answer.
         version.get_or_init(|| self.remembered_or_asked(row, &question, env)).clone()
@@ -190,7 +190,7 @@ impl Tools {
         &self,
         row: &KnownTool,
         question: &Question,
-        env: &BTreeMap<OsString, OsString>,
+        env: &Map<OsString, OsString>,
     ) -> String {
         let memory = || self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let before = SystemTime::now();
@@ -218,7 +218,7 @@ impl Tools {
 
 fn relevant(
     row: &KnownTool,
-    env: &BTreeMap<OsString, OsString>,
+    env: &Map<OsString, OsString>,
 ) -> Vec<(&'static str, Option<OsString>)> {
     let names = row.pass.iter().chain(row.track).copied().flatten().copied();
     let names = ["PATH", "HOME"].into_iter().chain(names);
@@ -245,11 +245,7 @@ fn text_of(answer: io::Result<Answer>) -> String {
 }
 
 /// Directories that differ between checkouts and machines and that a tool may name with its version.
-fn places(
-    path: &Path,
-    dir: &Path,
-    env: &BTreeMap<OsString, OsString>,
-) -> Vec<(String, &'static str)> {
+fn places(path: &Path, dir: &Path, env: &Map<OsString, OsString>) -> Vec<(String, &'static str)> {
     let real = path.canonicalize().unwrap_or_default();
     let own = [path, &real]
         .into_iter()
@@ -264,7 +260,7 @@ fn places(
     let mut places: Vec<_> =
         deep.filter_map(|(place, name)| Some((place.to_str()?.to_owned(), name))).collect();
     // The longest first, since one may lie within another.
-    places.sort_by_key(|(place, _)| std::cmp::Reverse(place.len()));
+    ordered::sort_by_key(&mut places, |(place, _)| std::cmp::Reverse(place.len()));
     places
 }
 
@@ -278,7 +274,7 @@ fn base_name(path: &Path) -> &str {
 }
 
 /// Where the executable of `name` is for a command run in `dir` with `env`.
-pub(crate) fn find(name: &str, dir: &Path, env: &BTreeMap<OsString, OsString>) -> Result<PathBuf> {
+pub(crate) fn find(name: &str, dir: &Path, env: &Map<OsString, OsString>) -> Result<PathBuf> {
     if name.contains(std::path::is_separator) {
         let path = dir.join(name);
         let found = candidates(&path, env).into_iter().find(|path| is_program(path));
@@ -295,13 +291,13 @@ pub(crate) fn find(name: &str, dir: &Path, env: &BTreeMap<OsString, OsString>) -
 }
 
 #[cfg(not(windows))]
-fn candidates(path: &Path, _env: &BTreeMap<OsString, OsString>) -> Vec<PathBuf> {
+fn candidates(path: &Path, _env: &Map<OsString, OsString>) -> Vec<PathBuf> {
     vec![path.to_path_buf()]
 }
 
 /// Programs are named without the endings that `PATHEXT` lists.
 #[cfg(windows)]
-fn candidates(path: &Path, env: &BTreeMap<OsString, OsString>) -> Vec<PathBuf> {
+fn candidates(path: &Path, env: &Map<OsString, OsString>) -> Vec<PathBuf> {
     let endings = env
         .get(OsStr::new("PATHEXT"))
         .and_then(|endings| endings.to_str())
@@ -377,13 +373,13 @@ mod tests {
         tools: &Tools,
         name: &str,
         trial: &Trial,
-        env: &BTreeMap<OsString, OsString>,
+        env: &Map<OsString, OsString>,
     ) -> Result<Identity> {
         tools.identify(name, &trial.dir, env, &Index::default())
     }
 
     /// An environment whose PATH has the trial's `bin` in front.
-    fn env_of(trial: &Trial) -> BTreeMap<OsString, OsString> {
+    fn env_of(trial: &Trial) -> Map<OsString, OsString> {
         let mut env = trial.env();
         let path =
             format!("{}/bin:{}", trial.dir.display(), env[OsStr::new("PATH")].to_str().unwrap());
@@ -501,7 +497,7 @@ mod tests {
     fn a_missing_tool_is_named_with_where_it_was_looked_for() {
         let trial = Trial::new();
         let told = |name: &str, path: &str| {
-            let env = BTreeMap::from([("PATH".into(), path.into())]);
+            let env = Map::from([("PATH".into(), path.into())]);
             let error = identify(&Tools::default(), name, &trial, &env).unwrap_err();
             format!("{error} ({})", error.way_out().unwrap_or_default())
                 .replace(trial.dir.to_str().unwrap(), "[DIR]")

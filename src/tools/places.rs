@@ -2,7 +2,8 @@
 
 use super::find;
 use crate::error::Result;
-use std::collections::{BTreeMap, HashMap};
+use crate::ordered::Map;
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -39,7 +40,7 @@ impl Places {
         &self,
         name: &str,
         dir: &Path,
-        env: &BTreeMap<OsString, OsString>,
+        env: &Map<OsString, OsString>,
     ) -> Result<PathBuf> {
         let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
         let dir_counts = name.contains(std::path::is_separator)
@@ -92,7 +93,7 @@ impl Places {
 
 /// Whether a program is where it was.
 pub(crate) fn is_still_there(lookup: &Lookup) -> bool {
-    let env = BTreeMap::from([("PATH".into(), lookup.path.clone().into())]);
+    let env = Map::from([("PATH".into(), lookup.path.clone().into())]);
     let found = find(&lookup.name, &lookup.dir, &env).ok();
     let real = found.as_ref().and_then(|found| found.canonicalize().ok());
     found == lookup.found && real == lookup.real

@@ -350,19 +350,19 @@ const ROWS: &[KnownTool] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
+    use crate::ordered::Set;
 
     #[test]
     fn no_name_stands_in_two_rows() {
         let names: Vec<_> = ROWS.iter().flat_map(|row| row.names).collect();
-        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+        assert_eq!(names.iter().collect::<Set<_>>().len(), names.len());
     }
 
     #[test]
     fn no_variable_is_both_passed_and_tracked_by_one_tool_nor_a_part_of_the_fixed_base() {
         const OURS: [&str; 10] = ["PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ", "MAKEFLAGS", "CARGO_MAKEFLAGS", "MFLAGS", "PWD"];
         for row in ROWS {
-            let pass: BTreeSet<_> = row.pass.iter().copied().flatten().collect();
+            let pass: Set<_> = row.pass.iter().copied().flatten().collect();
             for name in row.track.iter().copied().flatten().chain(pass.clone()) {
                 assert!(!OURS.contains(name), "{name} of {:?}", row.names);
             }

@@ -14,12 +14,12 @@ use crate::action::ActionName;
 use crate::canon::{self, Fields};
 use crate::digest::{Hash, Key};
 use crate::format;
+use crate::ordered::Map;
 use crate::path::RelPath;
 use crate::stat::{Kind, Stat};
 use crate::step::StepName;
 use crate::tools::Lookup;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,13 +37,13 @@ pub(super) fn write(proof: &Proof, sights: &[Sight]) -> Option<Vec<u8>> {
     let text = text(proof)?;
     add_length(&mut bytes, text.len())?;
     bytes.extend_from_slice(text.as_bytes());
-    let mut groups: BTreeMap<&str, Vec<(&str, &Sight)>> = BTreeMap::new();
+    let mut children = Vec::new();
     for sight in sights {
         let (directory, name) = parts(&sight.path)?;
-        groups.entry(directory).or_default().push((name, sight));
+        children.push((directory, (name, sight)));
     }
     // What was changed last is likely to be changed next: to look there first finds out soonest that something was.
-    let mut groups: Vec<_> = groups.into_iter().collect();
+    let mut groups: Vec<_> = Map::grouped(children).into_iter().collect();
     let youngest = |children: &[(&str, &Sight)]| {
         let stats = children.iter().filter_map(|(_, sight)| sight.stat.as_ref());
         stats.filter(|stat| stat.kind != Kind::Directory).map(|stat| stat.ctime_ns).max()
@@ -229,7 +229,7 @@ fn parse_action(fields: &mut Fields<'_>) -> Option<Fresh> {
         _ => None,
     };
     let step = StepName { package, step: fields.text()? };
-    let mut cell = BTreeMap::new();
+    let mut cell = Map::new();
     while !fields.is_done() {
         cell.insert(fields.text()?, fields.text()?);
     }
@@ -321,7 +321,7 @@ mod tests {
             mode: 0o644,
         };
         let step = StepName { package: Some("web".to_owned()), step: "a \"b\"\n".to_owned() };
-        let cell = BTreeMap::from([("os".to_owned(), "linux".to_owned())]);
+        let cell = Map::from([("os".to_owned(), "linux".to_owned())]);
         let fresh = Fresh {
             action: ActionName { step, cell },
             key: Some(Key(Hash::of(b"key"))),
@@ -329,7 +329,7 @@ mod tests {
             is_check: true,
         };
         let own = StepName { package: None, step: "files".to_owned() };
-        let files = ActionName { step: own, cell: BTreeMap::new() };
+        let files = ActionName { step: own, cell: Map::new() };
         let files = Fresh { action: files, key: None, saved: Duration::ZERO, is_check: false };
         let lookup = |found: Option<&str>| Lookup {
             name: "go".to_owned(),

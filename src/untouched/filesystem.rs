@@ -5,11 +5,11 @@ use super::Sight;
 /// Whether all that was seen lies on such file systems.
 #[cfg(target_os = "linux")]
 pub(super) fn all_keep_their_times(sights: &[Sight]) -> bool {
-    use std::collections::BTreeMap;
-    let mut devices = BTreeMap::new();
+    use crate::ordered::Map;
+    let mut devices = Map::new();
     for sight in sights {
         if let Some(stat) = &sight.stat {
-            devices.entry(stat.device).or_insert(&sight.path);
+            devices.insert(stat.device, &sight.path);
         }
     }
     // Through a link another device may be seen than the path lies on: both are among what was seen, or the link leads to a file only.

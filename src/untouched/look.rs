@@ -1,8 +1,8 @@
 //! Looks at paths, all of them at once in several threads, and holds what it sees against what was seen before. Knows no build.
 
 use crate::index::is_settled;
+use crate::ordered::Set;
 use crate::stat::{Kind, Stat};
-use std::collections::BTreeSet;
 use std::io;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -72,7 +72,8 @@ const WORTH_A_THREAD: usize = 300;
 const MOST_THREADS: usize = 8;
 
 /// Looks at all `paths`. `None` where one cannot be looked at, or is no directory where one is meant.
-pub(crate) fn look(paths: BTreeSet<(PathBuf, What)>) -> Option<Vec<Sight>> {
+pub(crate) fn look(paths: Vec<(PathBuf, What)>) -> Option<Vec<Sight>> {
+    let paths: Set<(PathBuf, What)> = paths.into_iter().collect();
     let paths: Vec<(PathBuf, What)> = paths.into_iter().collect();
     let threads = threads(paths.len());
     let chunks = paths.chunks(paths.len().div_ceil(threads).max(1));

@@ -1,10 +1,11 @@
 //! Where in their sequences the patterns of all actions stand while a walk goes down: in each directory only those are
 //! carried on that can still match something below it. Knows no file system.
 
+use crate::ordered::Set;
 use crate::path::Base;
 use crate::pattern::glob::{Name, Segment};
 use crate::pattern::{InputPatterns, OutputPattern, Sequence};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The patterns of all actions and the outputs of all steps, one row for each sequence.
@@ -322,13 +323,13 @@ impl<'a> Active<'a> {
             before.is_some_and(|before| self.program.is_naming(before))
         };
         let takes_in = |state: &&State| row(state).role == Role::TakesIn;
-        let named: BTreeSet<usize> = states
+        let named: Set<usize> = states
             .iter()
             .filter(takes_in)
             .filter(|state| came_by_name(state))
             .map(|state| row(state).group)
             .collect();
-        let all: BTreeSet<usize> =
+        let all: Set<usize> =
             states.iter().filter(takes_in).map(|state| row(state).group).collect();
         states.retain(|state| match row(state).role {
             Role::Owns => !named.is_empty(),
@@ -339,7 +340,7 @@ impl<'a> Active<'a> {
     }
 
     /// The actions that have positive patterns among `states`.
-    pub(super) fn actions(&self, states: &[State]) -> BTreeSet<usize> {
+    pub(super) fn actions(&self, states: &[State]) -> Set<usize> {
         let rows = states.iter().map(|state| &self.program.rows[state.row]);
         rows.filter(|row| row.role == Role::TakesIn)
             .map(|row| row.group.saturating_sub(1))

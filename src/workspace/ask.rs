@@ -3,7 +3,7 @@
 
 use super::{Package, Workspace};
 use crate::error::Error;
-use std::collections::BTreeMap;
+use crate::ordered::{self, Map};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -23,7 +23,7 @@ pub struct Question {
     /// `--locked`, `--offline`, `--frozen`.
     pub flags: Vec<String>,
     /// The environment of this process.
-    pub env: BTreeMap<OsString, OsString>,
+    pub env: Map<OsString, OsString>,
 }
 
 /// Why there is no workspace.
@@ -102,7 +102,7 @@ fn workspace(json: &JsonValue) -> Option<Workspace> {
             packages.push((id, Package { name, manifest }));
         }
     }
-    packages.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+    ordered::sort_by(&mut packages, |(_, a), (_, b)| a.name.cmp(&b.name));
     // A Cargo older than 1.71 does not tell them: then all are meant.
     let default_ids = field(json, "workspace_default_members").and_then(texts).unwrap_or(members);
     let is_default = |id: &&str| default_ids.contains(id);

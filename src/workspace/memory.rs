@@ -17,14 +17,15 @@ use crate::canon::{self, Fields};
 use crate::digest::Hash;
 use crate::format;
 use crate::index::is_settled;
+use crate::ordered::Set;
 use crate::own_file;
 use crate::stat::{Kind, Stat};
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use toml::de::DeTable;
 
 /// Variables that decide on the target directory.
 const VARIABLES: [&str; 3] = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR", "CARGO_HOME"];
@@ -100,7 +101,7 @@ fn surroundings(
     if let Some(target) = &question.target_dir {
         given.push(("--target-dir".to_owned(), question.dir.join(target).to_str()?.to_owned()));
     }
-    let mut paths: BTreeSet<PathBuf> = manifests(workspace);
+    let mut paths: Set<PathBuf> = manifests(workspace);
     paths.extend(configurations(question).into_iter().filter(|path| path.exists()));
     paths.extend(searched(workspace, &members)?);
     let stat = |path: PathBuf| {
@@ -110,7 +111,7 @@ fn surroundings(
     Some(Surroundings { given, members, seen: paths.into_iter().map(stat).collect::<Option<_>>()? })
 }
 
-fn manifests(workspace: &Workspace) -> BTreeSet<PathBuf> {
+fn manifests(workspace: &Workspace) -> Set<PathBuf> {
     let members = workspace.packages.iter().map(|package| package.manifest.clone());
     members.chain([workspace.root.join("Cargo.toml")]).collect()
 }
@@ -127,10 +128,10 @@ fn configurations(question: &Question) -> Vec<PathBuf> {
 /// The wildcards in `workspace.members`. `None` where they cannot be told.
 fn wild_members(workspace: &Workspace) -> Option<Vec<String>> {
     let text = fs::read_to_string(workspace.root.join("Cargo.toml")).ok()?;
-    let document = toml_edit::Document::parse(text.as_str()).ok()?;
-    let members = document.get("workspace").and_then(|table| table.get("members"));
-    let members = members.and_then(|members| members.as_array());
-    let members = members.into_iter().flatten().filter_map(|member| member.as_str());
+    let document = DeTable::parse(&text).ok()?;
+    let members = document.get_ref().get("workspace").and_then(|it| it.get_ref().get("members"));
+    let members = members.and_then(|members| members.get_ref().as_array());
+    let members = members.into_iter().flatten().filter_map(|member| member.get_ref().as_str());
     Some(members.filter(|member| is_wild(member)).map(str::to_owned).collect())
 }
 
@@ -140,15 +141,15 @@ fn is_wild(part: &str) -> bool {
 
 /// Where new members can turn up: the directories that a wildcard in `workspace.members` searches, and the manifests that are not there
 /// in what it finds. `None` where that cannot be told.
-fn searched(workspace: &Workspace, members: &[String]) -> Option<BTreeSet<PathBuf>> {
-    let mut found = BTreeSet::new();
+fn searched(workspace: &Workspace, members: &[String]) -> Option<Set<PathBuf>> {
+    let mut found = Set::new();
     for pattern in members {
         search(&workspace.root, pattern, &mut found)?;
     }
     Some(found)
 }
 
-fn search(root: &Path, pattern: &str, found: &mut BTreeSet<PathBuf>) -> Option<()> {
+fn search(root: &Path, pattern: &str, found: &mut Set<PathBuf>) -> Option<()> {
     if pattern.contains("**") {
         return None;
     }
@@ -194,8 +195,9 @@ fn likely_target(question: &Question, root: &Path) -> Option<PathBuf> {
         if !text.contains("target-dir") {
             return None;
         }
-        let document = toml_edit::Document::parse(text.as_str()).ok()?;
-        let dir = document.get("build")?.get("target-dir")?.as_str()?;
+        let document = DeTable::parse(&text).ok()?;
+        let dir = document.get_ref().get("build")?.get_ref().get("target-dir")?.get_ref();
+        let dir = dir.as_str()?;
         Some(path.parent()?.parent()?.join(dir))
     });
     Some(configured.unwrap_or_else(|| root.join("target")))

@@ -36,22 +36,20 @@ fn every_crate_that_the_library_brings_is_listed_here_and_there_are_few() {
     cfg-if
     constant_time_eq
     cpufeatures
-    equivalent
     errno
     find-msvc-tools
     granular
-    hashbrown
-    indexmap
     jobserver
     libc
     linux-raw-sys
     rustix
+    serde_spanned
     shlex
     signal-hook
     signal-hook-registry
     tinyjson
+    toml
     toml_datetime
-    toml_edit
     toml_parser
     winnow
     ");

@@ -92,9 +92,9 @@ fn object(step: &Step, ids: &[ActionId], graph: &Graph) -> Value {
 pub(crate) mod made_up {
     //! Steps as an author would declare them.
 
+    use granular::ordered::{Map, Set};
     use granular::step::{DeclaredNeed, Run, Spanned, Step, StepName};
     use granular::template::{Piece, Template};
-    use std::collections::{BTreeMap, BTreeSet};
 
     pub(crate) fn template(text: &str) -> Template {
         Template(vec![Piece::Text(text.to_owned())])
@@ -123,11 +123,11 @@ pub(crate) mod made_up {
             discover: None,
             depfiles: Vec::new(),
             needs: needs.iter().map(need).collect(),
-            env: BTreeMap::new(),
-            track_env: BTreeSet::new(),
-            pass_env: BTreeSet::new(),
+            env: Map::new(),
+            track_env: Set::new(),
+            pass_env: Set::new(),
             tools: Vec::new(),
-            matrix: BTreeMap::new(),
+            matrix: Map::new(),
             matrix_exclude: Vec::new(),
             test: false,
             default: true,

@@ -11,8 +11,8 @@ use crate::shell::{self, Verbosity};
 use granular::action::ActionName;
 use granular::event::{Event, Summary};
 use granular::execute::Stop;
+use granular::ordered::Map;
 use human::Human;
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 /// Shows what happens.
@@ -66,7 +66,7 @@ impl Reporter for Reporters {
 }
 
 /// Whether lines that change are wanted: only by somebody who looks at a terminal that can do it.
-fn is_live(env: &BTreeMap<OsString, OsString>, is_terminal: bool, verbosity: Verbosity) -> bool {
+fn is_live(env: &Map<OsString, OsString>, is_terminal: bool, verbosity: Verbosity) -> bool {
     let variable = |name| session::variable(env, name);
     // Lines that change are made of escapes, as colours are.
     let is_able = variable("TERM") != Some("dumb")
@@ -254,7 +254,7 @@ mod tests {
         assert!(!live(&[("CI", "true")]) && !live(&[("NO_COLOR", "1")]));
         assert!(live(&[("CI", "true"), ("CARGO_TERM_PROGRESS_WHEN", "always")]));
         assert!(!live(&[("CARGO_TERM_PROGRESS_WHEN", "never")]));
-        assert!(!is_live(&BTreeMap::new(), false, Verbosity::Normal));
-        assert!(!is_live(&BTreeMap::new(), true, Verbosity::Quiet));
+        assert!(!is_live(&Map::new(), false, Verbosity::Normal));
+        assert!(!is_live(&Map::new(), true, Verbosity::Quiet));
     }
 }

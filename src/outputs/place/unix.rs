@@ -2,9 +2,9 @@
 
 use super::{copy_exactly, temporary_name};
 use crate::digest::Digest;
+use crate::ordered::Set;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
-use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -225,7 +225,7 @@ impl Directory {
     /// Whether names that differ in case only are one here. Asks by a name that stands here; where none has a letter, by one that is
     /// made for it and removed.
     pub(in crate::outputs) fn folds_case(&self) -> io::Result<bool> {
-        let names: HashSet<OsString> = self.names()?.into_iter().collect();
+        let names: Set<OsString> = self.names()?.into_iter().collect();
         let mut others = names.iter().filter_map(|name| in_other_case(name));
         if let Some(other) = others.find(|other| !names.contains(other)) {
             return self.has(&other);

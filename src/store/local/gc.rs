@@ -3,6 +3,7 @@
 use super::listing::{Item, Listing};
 use super::{GRACE, LocalStore, file, io_error, parallel, read_result};
 use crate::digest::{Hash, Key};
+use crate::ordered;
 use crate::own_file;
 use crate::store::{Store as _, StoreError};
 use std::collections::{HashMap, HashSet};
@@ -300,7 +301,7 @@ impl Plan {
         blobs: &mut HashMap<Hash, Blob>,
     ) {
         let mut bytes = bytes.saturating_sub(self.bytes());
-        kept.sort_by_key(|(item, _)| (item.modified, item.hash));
+        ordered::sort_by_key(&mut kept, |(item, _)| (item.modified, item.hash));
         for (item, names) in kept {
             if bytes <= max_size {
                 break;

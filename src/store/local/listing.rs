@@ -2,6 +2,7 @@
 
 use super::LocalStore;
 use crate::digest::Hash;
+use crate::ordered;
 use std::fs::{self, DirEntry, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -81,7 +82,7 @@ impl LocalStore {
                 _ => listing.unknown.push(entry.path()),
             }
         }
-        listing.unknown.sort();
+        ordered::sort(&mut listing.unknown);
         Ok(listing)
     }
 
@@ -100,7 +101,7 @@ impl LocalStore {
                 }
             }
         }
-        items.sort_by_key(|item| item.hash);
+        ordered::sort_by_key(&mut items, |item| item.hash);
         Ok(items)
     }
 }

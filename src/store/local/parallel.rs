@@ -1,5 +1,6 @@
 //! The same work on many files, on a few threads. Knows nothing of the work.
 
+use crate::ordered;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
@@ -55,7 +56,7 @@ pub(super) fn map<T: Sync, R: Send, E: Send>(
         }
         done
     });
-    done.sort_by_key(|(place, _)| *place);
+    ordered::sort_by_key(&mut done, |(place, _)| *place);
     done.into_iter().map(|(_, result)| result).collect()
 }
 

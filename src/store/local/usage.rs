@@ -1,6 +1,6 @@
 //! How large a store is: counted exactly, or known roughly from a file that every build which saves adds a line to.
 
-use super::{GcLimit, LocalStore, file, io_error};
+use super::{GcLimit, LocalStore, file};
 use crate::own_file;
 use crate::store::StoreError;
 use std::io::{self, Read as _, Write as _};
@@ -13,6 +13,7 @@ const LINES_SIZE_READ: u64 = 16 * 1024 * 1024;
 
 /// How large a store is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg(feature = "program")]
 pub struct Usage {
     /// The number of results.
     pub results: usize,
@@ -24,8 +25,10 @@ pub struct Usage {
 
 impl LocalStore {
     /// Counts.
+    #[cfg(feature = "program")]
     pub fn usage(&self) -> Result<Usage, StoreError> {
-        let listing = self.listing().map_err(|error| io_error("cannot list", &self.dir, error))?;
+        let listing =
+            self.listing().map_err(|error| super::io_error("cannot list", &self.dir, error))?;
         Ok(Usage {
             results: listing.results.len(),
             blobs: listing.blobs.len(),
