@@ -202,3 +202,39 @@ fn what_a_tool_said_is_believed_until_something_that_it_depends_on_changes() {
     fs::write(p.path("target/granular/tools-v1"), "granular-tools 1\nhash 0\n").unwrap();
     assert_eq!(asked(), [1, 1]);
 }
+
+#[test]
+fn a_restore_reads_each_blob_once_and_each_input_not_at_all() {
+    let p = project(
+        &[
+            step(
+                "a",
+                "for i in 1 2 3 4 5 6 7; do cat x > {out}/$i; echo $i >> {out}/$i; done",
+                "inputs = [\"x\"]\noutputs = [\"{out}\"]",
+            ),
+            step(
+                "b",
+                "cat {needs.a.out}/1 > {out}/x",
+                "inputs = [\"x\"]\noutputs = [\"{out}/x\"]\nneeds = [\"a\"]",
+            ),
+        ]
+        .concat(),
+    );
+    p.write("x", "text\n");
+    p.granular("build").success();
+    settle();
+    p.granular("build").success();
+    p.ran();
+    p.remove("target/granular/out");
+    let opened = calls(&p, "open,openat,openat2");
+    let blobs: Vec<_> = opened
+        .iter()
+        .filter(|line| line.contains("/blobs/") && !line.contains("O_DIRECTORY"))
+        .map(|line| line.split('"').nth(1).unwrap())
+        .collect();
+    assert_eq!(blobs.len(), 8, "{blobs:#?}");
+    let inputs = opened.iter().filter(|line| line.contains("/workspace/x\""));
+    assert_eq!(inputs.count(), 0);
+    assert!(p.ran().is_empty());
+    assert_eq!(p.read_out("b/x"), "text\n1\n");
+}
