@@ -35,7 +35,8 @@ pub struct Roots {
     pub tree: PathBuf,
     /// The action's output directory, `{out}`.
     pub out: PathBuf,
-    /// A directory of this process's own for staging, on the file system of the target directory. Need not exist.
+    /// A directory of this process's own for staging, on the file system of the target directory. Need not exist. All actions share it: to make one for each and take it away
+    /// again costs more than most restores.
     pub staging: PathBuf,
     /// Where files go that stood among the outputs and that no run of ours has made. Need not exist.
     pub displaced: PathBuf,

@@ -72,7 +72,7 @@ impl Project {
         Roots {
             tree: self.workspace.root.clone(),
             out: self.out_dir(id),
-            staging: state.join("tmp").join(format!("{}-{}", std::process::id(), id.0)),
+            staging: state.join("tmp").join(std::process::id().to_string()),
             displaced: state.join("displaced"),
         }
     }

@@ -12,7 +12,7 @@
 //! file systems that are known to keep to that (`filesystem`); on others nothing is kept.
 //!
 //! Nothing is kept of a build that had anything else to tell than that all is fresh, nor of steps whose state cannot be told by looking: those that Cargo
-//! builds something for, those of tools that are asked in each build, inputs behind links to directories.
+//! builds something for, those that cannot run here and come from elsewhere, those of tools that are asked in each build, inputs behind links to directories.
 //!
 //! # The file
 //!

@@ -202,6 +202,7 @@ pub(crate) fn build_held(
         beside: Some(Beside { jobserver: edges.jobserver, stop: edges.stop }),
     };
     let (mut summary, up_to_date) = owner::run(&ground, edges, &planned, found, options, report)?;
+    empty_staging(state)?;
     if let Some(question) = &options.question
         && let Some(up_to_date) = up_to_date
         && let Some(witness) = witness::of(&ground, &planned, &up_to_date, trail)

@@ -509,6 +509,10 @@ impl<'a, 'r> Owner<'a, 'r> {
     }
 
     fn fresh(&mut self, id: ActionId, checked: &Checked, outputs: &[Output], saved: Duration) {
+        if checked.lack.is_some() {
+            // It depends on more than what it reads: on what is not here, and on what stands in for it.
+            self.fresh_alone = None;
+        }
         self.fresh_saved += saved;
         let told = Told { key: Some(checked.fingerprint.key), saved, ..Told::default() };
         if let Err(error) = find::remember(self.ground, id, &checked.discovered) {

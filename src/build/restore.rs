@@ -80,7 +80,6 @@ pub(crate) fn restore(
         Ok(restored)
     };
     let restored = put();
-    let _ = fs::remove_dir_all(&roots.staging);
     let restored = match restored {
         Ok(restored) => restored,
         Err(RestoreError::Store(error)) => {
@@ -163,11 +162,16 @@ fn fetch_log(
         let _ = fs::remove_file(log);
         return Ok(());
     };
-    let staged = staging.join("log");
+    // Others are fetched into the same directory.
+    let staged = staging.join(log.file_name().unwrap_or_default());
     fs::create_dir_all(staging).map_err(io)?;
-    store.fetch(&[(digest, staged.clone())]).map_err(|error| match error {
+    let fetched = store.fetch(&[(digest, staged.clone())]).map_err(|error| match error {
         StoreError::Destination(error) => RestoreError::Io(error),
         error => RestoreError::Store(error),
-    })?;
-    fs::rename(&staged, log).map_err(io)
+    });
+    let fetched = fetched.and_then(|()| fs::rename(&staged, log).map_err(io));
+    if fetched.is_err() {
+        let _ = fs::remove_file(&staged);
+    }
+    fetched
 }

@@ -335,10 +335,11 @@ fn wrong_format() -> io::Error {
     io::Error::from_raw_os_error(ENOEXEC)
 }
 
-/// The file that gets what a command prints, up to a limit.
+/// The file that gets what a command prints, up to a limit. It is made with the first byte: most commands print nothing, and to make and remove a file for each of them
+/// is what some file systems are slowest at.
 struct Log<'a> {
     path: &'a Path,
-    file: File,
+    file: Option<File>,
     limit: u64,
     /// How much was printed.
     size: u64,
@@ -351,11 +352,14 @@ struct Log<'a> {
 
 impl<'a> Log<'a> {
     fn create(path: &'a Path, limit: u64) -> Result<Self> {
-        let file =
-            File::create(path).map_err(|error| Error::io("cannot write the log", path, error))?;
+        let stands = std::fs::symlink_metadata(path);
+        if stands.is_ok_and(|there| there.is_file()) {
+            std::fs::remove_file(path)
+                .map_err(|error| Error::io("cannot write the log", path, error))?;
+        }
         Ok(Self {
             path,
-            file,
+            file: None,
             limit,
             size: 0,
             at_line_start: true,
@@ -392,9 +396,19 @@ impl<'a> Log<'a> {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        if self.trouble.is_none() {
-            self.trouble = self.file.write_all(bytes).err();
+        if self.trouble.is_none() && !bytes.is_empty() {
+            self.trouble = self.append(bytes).err();
         }
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => File::create(self.path)?,
+        };
+        file.write_all(bytes)?;
+        self.file = Some(file);
+        Ok(())
     }
 }
 

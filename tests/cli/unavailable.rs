@@ -250,7 +250,10 @@ fn checked_in_files_stand_in_for_outputs() {
     ");
     assert_eq!(p.read_out("app/app"), "checked in\n");
     assert_eq!(p.ran(), ["app"]);
-    assert!(run(&p, "build").success().stderr().contains("2 fresh"));
+    for _ in 0..2 {
+        crate::costs::settle();
+        assert!(run(&p, "build").success().stderr().contains("2 fresh"));
+    }
     p.write("web/dist/js", "another\n");
     run(&p, "build").success();
     assert_eq!(p.read_out("app/app"), "another\n");
