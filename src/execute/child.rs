@@ -401,10 +401,21 @@ impl<'a> Log<'a> {
         }
     }
 
+    /// Also where its directory was taken away while the command ran: that is no reason to end it.
+    fn create_file(&self) -> io::Result<File> {
+        match (File::create(self.path), self.path.parent()) {
+            (Err(error), Some(dir)) if error.kind() == io::ErrorKind::NotFound => {
+                std::fs::create_dir_all(dir)?;
+                File::create(self.path)
+            }
+            (created, _) => created,
+        }
+    }
+
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut file = match self.file.take() {
             Some(file) => file,
-            None => File::create(self.path)?,
+            None => self.create_file()?,
         };
         file.write_all(bytes)?;
         self.file = Some(file);
