@@ -11,6 +11,9 @@
 //! (the guard of [`crate::index`]): so it is what the build itself saw, and any later change shows in a stat. That a directory has the same stat says that it lists the same names, on
 //! file systems that are known to keep to that (`filesystem`); on others nothing is kept.
 //!
+//! **A few edited files** void what was proved of the steps that read them and of what needs those. Of all others it still holds: they are neither looked for, nor digested, nor checked (`crate::build`'s
+//! `witness` says which they are). Anything else that is not as it was, be it a name that came, a directory, an output or a manifest, voids all of it.
+//!
 //! Nothing is kept of a build that had anything else to tell than that all is fresh, nor of steps whose state cannot be told by looking: those that Cargo
 //! builds something for, those that cannot run here and come from elsewhere, those of tools that are asked in each build, inputs behind links to directories.
 //!
@@ -30,6 +33,7 @@ use crate::index::is_settled;
 use crate::ordered::{Map, Set};
 use crate::own_file;
 use crate::path::RelPath;
+use crate::stat::Stat;
 use crate::state::State;
 use crate::tools::{self, Lookup};
 use crate::workspace::Workspace;
@@ -88,7 +92,7 @@ fn counts_always(name: &OsStr) -> bool {
 fn program() -> String {
     let mut text = env!("CARGO_PKG_VERSION").to_owned();
     if let Ok(path) = std::env::current_exe()
-        && let Ok(Some(stat)) = crate::stat::Stat::of_pointee(&path)
+        && let Ok(Some(stat)) = Stat::of_pointee(&path)
     {
         let _ = write!(text, " {} {} {} {}", stat.device, stat.inode, stat.size, stat.mtime_ns);
     }
@@ -120,14 +124,31 @@ pub(crate) struct Fresh {
     pub(crate) is_check: bool,
 }
 
-/// Tells what a build would tell that finds everything fresh, if it is proved that one would; otherwise nothing, and `None`. Needs no lock: a build that is going to change
-/// something has said so in the records first.
+/// What a look at everything that was proved has come to.
+#[derive(Debug)]
+pub enum Answer {
+    /// All is as it was: what a build would tell has been told.
+    Fresh(Summary),
+    /// Only these files have been edited, and nothing has been told. A build that is given this need not look at what has nothing to do with them.
+    Edited(Edited),
+}
+
+/// The few files that are not as they were when everything was fresh.
+#[derive(Clone, Debug)]
+pub struct Edited {
+    pub(crate) files: Vec<PathBuf>,
+    /// What the records looked like before that was seen: whoever changes something meanwhile says so there.
+    pub(crate) records: Option<Stat>,
+}
+
+/// Tells what a build would tell that finds everything fresh, if it is proved that one would. `None` where there is no proof, or where more has changed than a few files. Needs no
+/// lock: a build that is going to change something has said so in the records first.
 pub fn tell(
     workspace: &Workspace,
     question: &Question,
     env: &Map<OsString, OsString>,
     report: &mut dyn FnMut(Event),
-) -> Option<Summary> {
+) -> Option<Answer> {
     let began = Instant::now();
     let state = State::new(workspace.state_dir());
     let bytes = own_file::read(&question.file(&state)).ok()??;
@@ -135,10 +156,14 @@ pub fn tell(
     let holds = proof.question == question.hash
         && proof.hidden == hidden(workspace, &state)
         && proof.variables.iter().all(|(name, value)| hash_of(env, name) == *value)
-        && proof.lookups.iter().all(tools::is_still_there)
-        && look::are_as_they_were(&groups);
+        && proof.lookups.iter().all(tools::is_still_there);
     if !holds {
         return None;
+    }
+    let records = Stat::of(&state.records()).ok()?;
+    let files = look::edited(&groups)?;
+    if !files.is_empty() {
+        return Some(Answer::Edited(Edited { files, records }));
     }
     report(Event::Planned { actions: proof.actions.iter().map(|it| it.action.clone()).collect() });
     let mut summary = Summary::default();
@@ -157,7 +182,7 @@ pub fn tell(
         }));
     }
     summary.duration = began.elapsed();
-    Some(summary)
+    Some(Answer::Fresh(summary))
 }
 
 fn hidden(workspace: &Workspace, state: &State) -> Vec<RelPath> {
@@ -213,6 +238,11 @@ pub(crate) fn keep(
     if own_file::replace(&path, &bytes).is_ok() {
         forget_the_oldest(&state.untouched());
     }
+}
+
+/// Takes away what was proved.
+pub(crate) fn forget(state: &State, question: &Question) {
+    let _ = fs::remove_file(question.file(state));
 }
 
 fn forget_the_oldest(dir: &Path) {

@@ -33,7 +33,7 @@ use crate::state::records::Records;
 use crate::state::{self, State, turns};
 use crate::store::Store;
 use crate::tools::Tools;
-use crate::untouched::{self, Question};
+use crate::untouched::{self, Edited, Question};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::time::Instant;
@@ -49,6 +49,8 @@ pub struct Options {
     pub strict: bool,
     /// What is asked, if it is to be remembered that everything was fresh.
     pub question: Option<Question>,
+    /// What of that which was fresh has been edited since, if that is known.
+    pub edited: Option<Edited>,
 }
 
 /// What a build works with, besides the project: its edges to the world.
@@ -175,7 +177,12 @@ pub(crate) fn build_held(
 
     let planned = plan::closure(&project.graph, wanted);
     let hidden = files::hidden(project);
-    let (found, trail) = files::find(project, &planned, &hidden)?;
+    let untouched =
+        options.edited.as_ref().and_then(|it| witness::untouched(project, state, &planned, it));
+    let (found, trail) = match &untouched {
+        Some(_) => Default::default(),
+        None => files::find(project, &planned, &hidden)?,
+    };
     report(Event::Planned {
         actions: planned.iter().map(|id| project.graph[*id].name.clone()).collect(),
     });
@@ -201,13 +208,18 @@ pub(crate) fn build_held(
         forced: if options.force { wanted } else { &[] },
         beside: Some(Beside { jobserver: edges.jobserver, stop: edges.stop }),
     };
-    let (mut summary, up_to_date) = owner::run(&ground, edges, &planned, found, options, report)?;
+    let looked_at_all = untouched.is_none();
+    let look = owner::Look { found, untouched: untouched.unwrap_or_default() };
+    let (mut summary, up_to_date) = owner::run(&ground, edges, &planned, look, options, report)?;
     empty_staging(state)?;
     if let Some(question) = &options.question
         && let Some(up_to_date) = up_to_date
-        && let Some(witness) = witness::of(&ground, &planned, &up_to_date, trail)
     {
-        untouched::keep(state, question, witness, edges.env);
+        match witness::of(&ground, &planned, &up_to_date, trail).filter(|_| looked_at_all) {
+            Some(witness) => untouched::keep(state, question, witness, edges.env),
+            // The next build, which finds no proof, looks at everything and makes a new one.
+            None => untouched::forget(state, question),
+        }
     }
     if let Err(error) = index.save(&state.index()) {
         report(Event::Warning { message: error.to_string() });

@@ -14,6 +14,7 @@ use crate::digest::Key;
 use crate::error::Result;
 use crate::event::{Event, Failure, Finished, Skip, Status, Summary};
 use crate::execute::slots::{Slot, Slots};
+use crate::export;
 use crate::inputs::FoundInputs;
 use crate::ordered::{Map, Set};
 use crate::reason::DirtyReason;
@@ -72,6 +73,15 @@ const PATIENCE: Duration = Duration::from_millis(50);
 pub(crate) type UpToDateActions = Map<ActionId, UpToDateAction>;
 type UpToDateAction = (Arc<UpToDate>, Duration);
 
+/// What is known before anything is checked.
+#[derive(Default)]
+pub(crate) struct Look {
+    /// What was found of each action's inputs.
+    pub(crate) found: Found,
+    /// The actions of which it is proved that nothing was touched.
+    pub(crate) untouched: Set<ActionId>,
+}
+
 /// For how long a worker goes on with other jobs before it tells what it has done: to wake the owner for each of a thousand steps costs more than to check them.
 const WORTH_TELLING: Duration = Duration::from_micros(300);
 
@@ -80,7 +90,7 @@ pub(crate) fn run(
     ground: &Ground<'_>,
     edges: &Edges<'_>,
     planned: &[ActionId],
-    found: Found,
+    look: Look,
     options: &Options,
     report: &mut dyn FnMut(Event),
 ) -> Result<(Summary, Option<UpToDateActions>)> {
@@ -95,7 +105,7 @@ pub(crate) fn run(
             scope.spawn(|| work(ground, &jobs, to_owner));
         }
         let ways = Ways { to_pool, to_owner };
-        let owner = Owner::new(ground, edges, planned, found, options, report, ways);
+        let owner = Owner::new(ground, edges, planned, look, options, report, ways);
         owner.run(scope, messages)
     })
 }
@@ -194,6 +204,7 @@ struct Owner<'a, 'r> {
     /// What was looked for at the start, until it is used.
     found: Map<ActionId, Option<FoundInputs>>,
     up_to_date: Map<ActionId, Arc<UpToDate>>,
+    untouched: Set<ActionId>,
     /// What was found out about the actions that wait for slots.
     checked: Map<ActionId, Box<Checked>>,
     ways: Ways,
@@ -224,7 +235,7 @@ impl<'a, 'r> Owner<'a, 'r> {
         ground: &'a Ground<'a>,
         edges: &'a Edges<'a>,
         planned: &[ActionId],
-        found: Found,
+        look: Look,
         options: &'a Options,
         report: &'r mut dyn FnMut(Event),
         ways: Ways,
@@ -241,7 +252,8 @@ impl<'a, 'r> Owner<'a, 'r> {
             options,
             report,
             states: States::new(graph, planned, urgency),
-            found: found.into_iter().map(|(id, found)| (id, Some(found))).collect(),
+            found: look.found.into_iter().map(|(id, found)| (id, Some(found))).collect(),
+            untouched: look.untouched,
             // Each has its place from the start: they come in the order of their urgency, not of the graph.
             up_to_date: planned.iter().map(|id| (*id, Arc::default())).collect(),
             checked: Map::new(),
@@ -313,6 +325,9 @@ impl<'a, 'r> Owner<'a, 'r> {
                 self.follow(id, twin);
                 continue;
             }
+            if self.untouched.contains(&id) && self.take_untouched(id) {
+                continue;
+            }
             let artifacts = &graph[id].cargo;
             if !artifacts.is_empty() {
                 let artifacts = artifacts.iter().map(|artifact| artifact.name.clone()).collect();
@@ -330,6 +345,21 @@ impl<'a, 'r> Owner<'a, 'r> {
             let found = self.found.get_mut(&id).and_then(Option::take).filter(|_| is_current);
             let _ = self.ways.to_pool.send(Job::Check(id, needs, found, Way::Result));
         }
+    }
+
+    /// What is recorded of an action of which it is proved that nothing was touched. False if there is no record.
+    fn take_untouched(&mut self, id: ActionId) -> bool {
+        let name = self.ground.project.graph[id].name.to_string();
+        let Some(Ok(record)) = self.ground.records.get(&name) else { return false };
+        let outputs = record.result.outputs.clone();
+        let exports = export::of_action(true, &outputs, &[], &[]);
+        let state = UpToDate { key: Some(record.key), exports, outputs, ..UpToDate::default() };
+        let saved = record.result.duration;
+        self.fresh_saved += saved;
+        self.up_to_date.insert(id, Arc::new(state));
+        self.states.succeed(id);
+        self.finish(id, Status::Fresh, Told { key: Some(record.key), saved, ..Told::default() });
+        true
     }
 
     /// Takes over what the twin of an action has left: their outputs are the same files.

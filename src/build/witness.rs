@@ -8,9 +8,13 @@ use super::owner::UpToDateActions;
 use crate::action::{ActionId, GoPackages};
 use crate::config::discover::literal_directory;
 use crate::inputs::Found;
+use crate::ordered::Set;
 use crate::outputs;
-use crate::path::RelPath;
-use crate::untouched::{Fresh, What, Witness};
+use crate::path::{Base, OutputPath, RelPath};
+use crate::project::Project;
+use crate::stat::Stat;
+use crate::state::State;
+use crate::untouched::{Edited, Fresh, What, Witness};
 use crate::walk::Trail;
 use std::path::Path;
 
@@ -48,6 +52,44 @@ pub(crate) fn of(
         });
     }
     Some(witness)
+}
+
+/// The actions of which it is still proved that they are fresh, where no more than some files was edited since all were: those that read none of these, and need only such ones. `None` where
+/// what was edited is more than somebody's input, or another build has changed something meanwhile.
+pub(crate) fn untouched(
+    project: &Project,
+    state: &State,
+    planned: &[ActionId],
+    edited: &Edited,
+) -> Option<Set<ActionId>> {
+    if Stat::of(&state.records()).ok()? != edited.records {
+        return None;
+    }
+    let graph = &project.graph;
+    let mut files = Vec::new();
+    for file in &edited.files {
+        if file.starts_with(state.dir()) || file.file_name()? == ".gitignore" {
+            return None;
+        }
+        let path = RelPath::new(file.strip_prefix(&project.workspace.root).ok()?.to_str()?)?;
+        let output = OutputPath { base: Base::Tree, path };
+        let mut outputs = graph.actions().iter().flat_map(|action| &action.outputs);
+        if outputs.any(|pattern| pattern.owns(&output)) {
+            return None;
+        }
+        files.push(output.path);
+    }
+    let mut untouched = vec![false; graph.actions().len()];
+    for id in planned {
+        let action = &graph[*id];
+        // What is found may depend on any file, and what a check exports are the files that it reads.
+        let is_plain = action.run.is_some() && !action.outputs.is_empty() && !find::finds(action);
+        let needs = || action.needs.iter().all(|need| untouched.get(need.action.0) == Some(&true));
+        let reads = || files.iter().any(|file| action.inputs.matches(file));
+        let is_untouched = is_plain && needs() && !reads();
+        *untouched.get_mut(id.0)? = is_untouched;
+    }
+    Some(planned.iter().copied().filter(|id| untouched.get(id.0) == Some(&true)).collect())
 }
 
 fn see(witness: &mut Witness, path: &Path, what: What) {

@@ -6,6 +6,7 @@ use std::io;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::SystemTime;
 
@@ -106,16 +107,24 @@ pub(super) fn is_long_gone(path: &Path, time: SystemTime) -> bool {
     above.is_some_and(|stat| is_settled(&stat, time))
 }
 
-/// Whether every child of `groups` is as it was.
-pub(super) fn are_as_they_were(groups: &[Group<'_>]) -> bool {
-    let (next, differ) = (AtomicUsize::new(0), AtomicBool::new(false));
+/// How many edited files are told apart from many.
+const FEW: usize = 64;
+
+/// The children of `groups` that are not as they were, if these are a few files, each another file or with other times than then. `None` where there is more to it.
+pub(super) fn edited(groups: &[Group<'_>]) -> Option<Vec<PathBuf>> {
+    let (next, is_more) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let edited = Mutex::new(Vec::new());
     let work = || {
         while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if differ.load(Ordering::Relaxed) {
+            if is_more.load(Ordering::Relaxed) {
                 return;
             }
-            if !is_as_it_was(group) {
-                differ.store(true, Ordering::Relaxed);
+            let mut in_group = Vec::new();
+            let told = edited_in(group, &mut in_group);
+            let mut edited = edited.lock().unwrap_or_else(PoisonError::into_inner);
+            edited.append(&mut in_group);
+            if told.is_none() || edited.len() > FEW {
+                is_more.store(true, Ordering::Relaxed);
             }
         }
     };
@@ -127,7 +136,8 @@ pub(super) fn are_as_they_were(groups: &[Group<'_>]) -> bool {
         }
         work();
     });
-    !differ.into_inner()
+    let edited = edited.into_inner().unwrap_or_else(PoisonError::into_inner);
+    (!is_more.into_inner()).then_some(edited)
 }
 
 fn threads(paths: usize) -> usize {
@@ -137,15 +147,22 @@ fn threads(paths: usize) -> usize {
     }
 }
 
-fn is_as_it_was(group: &Group<'_>) -> bool {
-    let Ok(folder) = Folder::open(group.directory, group.count >= WORTH_OPENING) else {
-        return false;
-    };
+/// Adds the edited files of a group to `edited`; `None` where there is more to it.
+fn edited_in(group: &Group<'_>, edited: &mut Vec<PathBuf>) -> Option<()> {
+    let folder = Folder::open(group.directory, group.count >= WORTH_OPENING).ok()?;
     let mut children = super::file::Children::new(group);
-    children.by_ref().all(|child| {
-        let now = folder.stat(child.name, child.what.follows());
-        now.is_ok_and(|now| child.what.is_same(child.stat.as_ref(), now.as_ref()))
-    }) && children.is_whole()
+    for child in children.by_ref() {
+        let now = folder.stat(child.name, child.what.follows()).ok()?;
+        if child.what.is_same(child.stat.as_ref(), now.as_ref()) {
+            continue;
+        }
+        let is_file = |stat: Option<&Stat>| stat.is_some_and(|stat| stat.kind == Kind::File);
+        if child.what != What::Entry || !is_file(child.stat.as_ref()) || !is_file(now.as_ref()) {
+            return None;
+        }
+        edited.push(Path::new(group.directory).join(child.name));
+    }
+    children.is_whole().then_some(())
 }
 
 /// A directory whose children are looked at.

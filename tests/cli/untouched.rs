@@ -182,6 +182,102 @@ fn whatever_a_verdict_rests_on_voids_the_proof() {
     }
 }
 
+/// A chain and what stands beside it: `a` is needed by `b`, that by `c`, whose outputs say nothing of those of `a`; `d` reads what `c` reads; `e` reads everything; `check` leaves nothing.
+fn chain() -> Project {
+    let reads = |name: &str, input: &str, more: &str| {
+        let script = format!("cat {input}/* > {{out}}/x");
+        step(
+            name,
+            &script,
+            &format!("inputs = [\"{input}/**\"]\noutputs = [\"{{out}}/x\"]\n{more}"),
+        )
+    };
+    let p = project(
+        &[
+            reads("a", "one", ""),
+            reads("b", "two", "needs = [\"a\"]"),
+            reads("c", "three", "needs = [\"b\"]"),
+            reads("d", "three", ""),
+            step("e", "cat one/* two/* three/* > {out}/x", "outputs = [\"{out}/x\"]"),
+            step("check", "true", "inputs = [\"two/**\"]\noutputs = []"),
+        ]
+        .concat(),
+    );
+    p.write("one/f", "1").write("two/f", "2").write("two/g", "2").write("three/f", "3");
+    p
+}
+
+#[test]
+fn of_what_has_nothing_to_do_with_an_edited_file_nothing_is_looked_at_again() {
+    let p = chain();
+    p.granular("build").success();
+    prove(&p);
+    let edits: [(&str, &str, &[&str]); 5] = [
+        ("one/f", "A", &["a", "b", "e"]),
+        ("two/f", "B", &["b", "c", "check", "e"]),
+        ("three/f", "C", &["c", "d", "e"]),
+        ("three/f", "C", &[]),
+        ("two/g", "D", &["b", "c", "check", "e"]),
+    ];
+    for (file, text, expected) in edits {
+        p.write(file, text);
+        settle();
+        let listed = calls(&p, "getdents64");
+        // What has to be checked is looked for by itself; the package of a step without inputs is all of it.
+        assert!(!listed.is_empty());
+        assert_eq!(p.ran(), expected, "{file}");
+        let told = p.granular("build -v").success().stderr().to_owned();
+        assert_eq!(told.matches("Fresh").count(), 6, "{told}");
+        for (step, read) in [("a", "one"), ("b", "two"), ("c", "three"), ("d", "three")] {
+            let mut text: String = p.read(&format!("{read}/f"));
+            if read == "two" {
+                text += &p.read("two/g");
+            }
+            assert_eq!(p.read_out(&format!("{step}/x")), text);
+        }
+        prove(&p);
+    }
+    // Something else changes with it.
+    p.write("one/f", "E");
+    fs::write(p.path("target/granular/out/@workspace/d/x"), "spoilt").unwrap();
+    p.granular("build").success();
+    assert_eq!(p.ran(), ["a", "b", "e"]);
+    assert_eq!(p.read_out("d/x"), "C");
+    prove(&p);
+    p.write("one/f", "F").write("three/new", "N");
+    p.granular("build").success();
+    assert_eq!(p.ran(), ["a", "b", "c", "d", "e"]);
+}
+
+#[test]
+fn a_build_that_waits_for_another_one_believes_no_proof_from_before() {
+    let p = project(
+        &[
+            step("slow", "cat slow; [ -e gate ] && { echo > ready; while [ ! -e go ]; do :; done; }; cat slow > {out}/x", "inputs = [\"slow\"]\noutputs = [\"{out}/x\"]"),
+            step("other", "cat other > {out}/x", "inputs = [\"other\"]\noutputs = [\"{out}/x\"]"),
+            step("third", "cat third > {out}/x", "inputs = [\"third\"]\noutputs = [\"{out}/x\"]"),
+        ]
+        .concat(),
+    );
+    p.write("slow", "1").write("other", "1").write("third", "1");
+    p.granular("build").success();
+    prove(&p);
+    p.write("gate", "").write("slow", "2").write("other", "2");
+    let first = p.command("build").start();
+    while !p.path("ready").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    p.write("third", "3");
+    let second = p.command("build").start();
+    second.hear("waiting for another build");
+    p.write("other", "4").write("go", "");
+    first.code(0);
+    second.code(0);
+    for (step, text) in [("slow", "2"), ("other", "4"), ("third", "3")] {
+        assert_eq!(p.read_out(&format!("{step}/x")), text, "{step}");
+    }
+}
+
 #[test]
 fn what_else_counts_is_part_of_the_question() {
     let p = project(

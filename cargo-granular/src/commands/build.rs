@@ -18,7 +18,7 @@ use granular::execute::interrupt;
 use granular::execute::slots::Jobserver;
 use granular::reproduce;
 use granular::store::Store;
-use granular::untouched::{self, Question};
+use granular::untouched::{self, Answer, Question};
 use std::mem::ManuallyDrop;
 use std::time::SystemTime;
 
@@ -29,13 +29,18 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     let found = ask_cargo::ask(session)?;
     let stop = Stop::default();
     let question = question(session, &found, asked, tests, began)?;
+    let mut edited = None;
     if let Some(question) = question.as_ref().filter(|_| found.known.is_remembered()) {
         let workspace = &found.known.workspace;
         let mut reporters = Reporters::new(session, asked.format.message_format, &stop);
         let mut report = |event| reporters.event(&event);
-        if let Some(summary) = untouched::tell(workspace, question, &session.env, &mut report) {
-            reporters.summary(&summary);
-            return Ok(Exit::of(&summary));
+        match untouched::tell(workspace, question, &session.env, &mut report) {
+            Some(Answer::Fresh(summary)) => {
+                reporters.summary(&summary);
+                return Ok(Exit::of(&summary));
+            }
+            Some(Answer::Edited(files)) => edited = Some(files),
+            None => {}
         }
     }
     let jobserver = Jobserver::new(jobs, &session.env)?;
@@ -67,7 +72,7 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     listen(&stop)?;
     let (keep_going, force, strict) = (asked.keep_going, asked.force, asked.strict);
     let question = question.filter(|_| cache.as_ref().is_none_or(|cache| !cache.is_exposed));
-    let options = Options { keep_going, force, strict, question };
+    let options = Options { keep_going, force, strict, question, edited };
     let mut reporters = Reporters::new(session, asked.format.message_format, &stop);
     let bring = if asked.verify { reproduce::build_and_verify } else { build::build };
     let summary =
