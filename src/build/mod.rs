@@ -36,6 +36,7 @@ use crate::tools::Tools;
 use crate::untouched::{self, Edited, Question};
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::thread;
 use std::time::Instant;
 
 /// How a build is to go about it.
@@ -179,16 +180,22 @@ pub(crate) fn build_held(
     let hidden = files::hidden(project);
     let untouched =
         options.edited.as_ref().and_then(|it| witness::untouched(project, state, &planned, it));
-    let (found, trail) = match &untouched {
-        Some(_) => Default::default(),
-        None => files::find(project, &planned, &hidden)?,
-    };
+    // What is kept of earlier builds is read while the files are looked for.
+    let open = || (Index::open(&state.index()), Records::open(&state.records()));
+    let (found, (index, records)) = thread::scope(|scope| {
+        let opening = thread::Builder::new().spawn_scoped(scope, open).ok();
+        let found = match &untouched {
+            Some(_) => Ok(Default::default()),
+            None => files::find(project, &planned, &hidden),
+        };
+        let opened = opening.and_then(|it| it.join().ok());
+        (found, opened.unwrap_or_else(open))
+    });
+    let (found, trail) = found?;
     report(Event::Planned {
         actions: planned.iter().map(|id| project.graph[*id].name.clone()).collect(),
     });
 
-    let index = Index::open(&state.index());
-    let records = Records::open(&state.records());
     end_remains(&records, state, report);
     // Each kind of end but a good one may have left some: to look costs no more than to ask how the last build ended.
     turns::sweep(&State::new(project.workspace.state_dir()).turns());
