@@ -71,7 +71,8 @@ Examples:
   cargo granular build                Every step of this package that is neither a test nor on request
   cargo granular build api '#models'  Two steps and all that they need
   cargo granular build -p web -j 2    The steps of one package, at most two at once
-  cargo granular build --dry-run      Say what it would do, and why"
+  cargo granular build --dry-run      Say what it would do, and why
+  cargo granular build --since origin/main -n   What this branch can affect, and why"
     )]
     Build(BringUp),
     /// Bring test steps up to date: a test that passed with the same inputs does not run again
@@ -208,6 +209,10 @@ pub(crate) struct BringUp {
     /// Run what is up to date once more and compare what it leaves; what was there stays
     #[arg(long, conflicts_with_all = ["force", "dry_run"])]
     pub(crate) verify: bool,
+    /// Of these only what can be affected by what changed since a commit, as git tells it, and what
+    /// depends on that
+    #[arg(long, value_name = "REV")]
+    pub(crate) since: Option<String>,
     /// Go on with what does not depend on a failed step
     #[arg(long)]
     pub(crate) keep_going: bool,
@@ -712,6 +717,8 @@ mod tests {
               --force                   Run what was asked for again although it is up to date
               --verify                  Run what is up to date once more and compare what it leaves; what
                                         was there stays
+              --since <REV>             Of these only what can be affected by what changed since a commit,
+                                        as git tells it, and what depends on that
               --keep-going              Go on with what does not depend on a failed step
               --strict                  Fail a step if its inputs or outputs are changed while it runs
           -j, --jobs <N>                Number of steps at once; -N for that many fewer than processors,
@@ -743,6 +750,7 @@ mod tests {
           cargo granular build api '#models'  Two steps and all that they need
           cargo granular build -p web -j 2    The steps of one package, at most two at once
           cargo granular build --dry-run      Say what it would do, and why
+          cargo granular build --since origin/main -n   What this branch can affect, and why
         ");
     }
 
@@ -809,6 +817,8 @@ mod tests {
               --force                   Run what was asked for again although it is up to date
               --verify                  Run what is up to date once more and compare what it leaves; what
                                         was there stays
+              --since <REV>             Of these only what can be affected by what changed since a commit,
+                                        as git tells it, and what depends on that
               --keep-going              Go on with what does not depend on a failed step
               --strict                  Fail a step if its inputs or outputs are changed while it runs
           -j, --jobs <N>                Number of steps at once; -N for that many fewer than processors,

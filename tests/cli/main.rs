@@ -32,6 +32,7 @@ mod reads;
 mod restore;
 mod rust_and_go;
 mod sandbox;
+mod since;
 mod soundness;
 mod store;
 mod unavailable;

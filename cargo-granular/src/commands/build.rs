@@ -1,6 +1,6 @@
 //! `build` and `test`: bring steps up to date.
 
-use super::{dry_run, select};
+use super::{dry_run, narrow, select};
 use crate::ask_cargo::{self, Found};
 use crate::cache::{self, Cache};
 use crate::choose;
@@ -53,6 +53,13 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
         (false, false) => cache::open(session, settings)?,
     };
     let store = cache.as_ref().map(|cache| &cache.store as &dyn Store);
+    let wanted = match &asked.since {
+        Some(revision) => {
+            let edges = assess::Edges { store, env: &session.env };
+            narrow::since(session, &opened, &wanted, asked, revision, &edges)?
+        }
+        None => wanted,
+    };
     if asked.dry_run {
         return dry_run::run(
             session,
@@ -98,7 +105,9 @@ fn question(
     let workspace = &found.known.workspace;
     let chosen =
         choose::choose(workspace, found.current.as_deref(), &super::asked(&asked.packages))?;
-    if asked.force || asked.verify || asked.dry_run || !chosen.warnings.is_empty() {
+    // What changed since a commit depends on more than files: git is to be asked.
+    let is_more = asked.force || asked.verify || asked.dry_run || asked.since.is_some();
+    if is_more || !chosen.warnings.is_empty() {
         return Ok(None);
     }
     let kind = if tests { "test" } else { "build" };

@@ -8,6 +8,7 @@ mod explain;
 mod gc;
 mod graph;
 mod list;
+mod narrow;
 mod reproduce;
 mod stats;
 mod verify;

@@ -1,0 +1,458 @@
+//! `--since`: with a real git, which steps a change can affect and why; and that no step is left out wrongly.
+
+use crate::project::{Project, Run, project, step};
+use insta::assert_snapshot;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+/// Git in the workspace, knowing nothing of the one who runs the tests.
+fn git(p: &Project, arguments: &str) -> String {
+    let mut command = Command::new("git");
+    command.args(arguments.split_whitespace()).current_dir(p.root());
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
+    for who in ["AUTHOR", "COMMITTER"] {
+        command
+            .env(format!("GIT_{who}_NAME"), "t")
+            .env(format!("GIT_{who}_EMAIL"), "t@example.com");
+    }
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "git {arguments}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What was told, without the names of commits.
+fn told(run: &Run) -> String {
+    let commits = regex::Regex::new(r"\b[0-9a-f]{12}\b|\b[0-9a-f]{40}\b").unwrap();
+    commits.replace_all(&run.to_string(), "[COMMIT]").into_owned()
+}
+
+fn commit(p: &Project) {
+    git(p, "add -A");
+    git(p, "commit -qm x --allow-empty");
+}
+
+fn init(p: &Project) {
+    p.write(".gitignore", "target\n");
+    git(p, "init -qb main");
+    commit(p);
+}
+
+/// Steps that need one another, a test, a named set of files and one that has nothing to do with the others.
+fn workspace() -> Project {
+    let p = project(
+        &[
+            step("models", "true", "inputs = [\"models/**\"]\noutputs = []"),
+            step(
+                "api",
+                "cat api/* > {out}/api",
+                "inputs = [\"api/*.txt\"]\noutputs = [\"{out}/api\"]\nneeds = [\"models\"]",
+            ),
+            step("image", "true", "inputs = []\noutputs = []\nneeds = [\"api\"]"),
+            step("web", "true", "inputs = [\"web/**\", \"!web/*.md\"]\noutputs = []"),
+            step(
+                "api-test",
+                "true",
+                "inputs = [\"tests/**\"]\noutputs = []\nneeds = [\"api\"]\ntest = true",
+            ),
+        ]
+        .concat(),
+    );
+    p.write("models/a.txt", "a").write("api/b.txt", "b").write("api/c.txt", "c");
+    p.write("web/d.txt", "d").write("web/e.md", "e").write("tests/t", "t");
+    init(&p);
+    p
+}
+
+/// The steps that `build --since` takes, with the reason for each, as JSON tells them. Nothing is run.
+#[track_caller]
+fn affected(p: &Project, arguments: &str) -> Vec<String> {
+    let run = p.granular(&format!("{arguments} -n --message-format json")).success();
+    let lines = run.raw_stdout();
+    let mut told = Vec::new();
+    for line in lines.lines().filter(|line| line.contains("granular-step-affected")) {
+        let part = |name: &str| {
+            line.split(&format!("\"{name}\":\""))
+                .nth(1)
+                .unwrap()
+                .split('"')
+                .next()
+                .unwrap()
+                .to_owned()
+        };
+        told.push(format!("{}: {}", part("action"), part("message")));
+    }
+    told
+}
+
+#[test]
+fn what_changed_and_what_depends_on_it_is_built_and_nothing_else() {
+    let p = workspace();
+    p.write("models/a.txt", "A").write("web/e.md", "not read");
+    assert_snapshot!(told(&p.granular("build --since HEAD -v").success()), @"
+    ---- stderr
+        Affected 3 of 4 steps since HEAD (merge base [COMMIT]): 2 paths changed
+        Affected #models: models/a.txt changed
+        Affected #api: needs #models
+        Affected #image: needs #api
+         Running #models
+             Ran #models in [ELAPSED]: it has not run here before
+         Running #api
+             Ran #api in [ELAPSED]: it has not run here before
+         Running #image
+             Ran #image in [ELAPSED]: it has not run here before
+        Finished 3 steps in [ELAPSED]: 3 ran
+    ");
+    assert_eq!(p.ran(), ["api", "image", "models"]);
+    assert_snapshot!(told(&p.granular("test --since HEAD -n").success()), @"
+            Fresh #models
+            Fresh #api
+        Would run #api-test: it has not run here before
+    ---- stderr
+        Affected 1 of 1 step since HEAD (merge base [COMMIT]): 2 paths changed
+        Affected #api-test: needs #api
+    ");
+    commit(&p);
+    assert_snapshot!(told(&p.granular("build --since HEAD").success()), @"
+    ---- stderr
+        Affected 0 of 4 steps since HEAD (merge base [COMMIT]): 0 paths changed
+        Finished 0 steps in [ELAPSED]
+    ");
+    assert_snapshot!(told(&p.granular("build --since HEAD~1 --message-format json -q").success()), @r##"
+    {"reason":"granular-since","since":"HEAD~1","base":"[COMMIT]","changed":2,"affected":3,"of":4}
+    {"reason":"granular-step-affected","step":"#models","action":"#models","why":{"kind":"input-changed","message":"models/a.txt changed","path":"models/a.txt"}}
+    {"reason":"granular-step-affected","step":"#api","action":"#api","why":{"kind":"need-affected","message":"needs #models","need":"#models"}}
+    {"reason":"granular-step-affected","step":"#image","action":"#image","why":{"kind":"need-affected","message":"needs #api","need":"#api"}}
+    {"reason":"granular-step-finished","step":"#models","action":"#models","status":"fresh","key":"[HASH]","duration_ms":0,"saved_ms":0,"source":null,"dirty":[],"log":null}
+    {"reason":"granular-step-finished","step":"#api","action":"#api","status":"fresh","key":"[HASH]","duration_ms":0,"saved_ms":0,"source":null,"dirty":[],"log":null}
+    {"reason":"granular-step-finished","step":"#image","action":"#image","status":"fresh","key":"[HASH]","duration_ms":0,"saved_ms":0,"source":null,"dirty":[],"log":null}
+    {"reason":"build-finished","success":true,"fresh":3,"restored":0,"ran":0,"failed":0,"skipped":0,"duration_ms":0,"saved_ms":0,"interrupted":false}
+    "##);
+}
+
+#[test]
+fn a_branch_is_held_against_where_it_left_and_not_against_what_came_since() {
+    let p = workspace();
+    git(&p, "checkout -qb branch");
+    p.write("web/d.txt", "D");
+    commit(&p);
+    git(&p, "checkout -q main");
+    p.write("models/a.txt", "A");
+    commit(&p);
+    git(&p, "checkout -q branch");
+    assert_eq!(affected(&p, "build --since main"), ["#web: web/d.txt changed"]);
+    git(&p, "merge -q main");
+    assert_eq!(affected(&p, "build --since main"), ["#web: web/d.txt changed"]);
+}
+
+/// Something that is done to a workspace behind a commit, and what is told then.
+type Change = (&'static str, fn(&Project), &'static [&'static str]);
+
+#[rustfmt::skip]
+const CHANGES: &[Change] = &[
+    ("nothing", |_| {}, &[]),
+    ("a file is only touched", |p| { p.write("web/d.txt", "d"); }, &[]),
+    ("a file that nobody reads", |p| { p.write("README.md", "x"); p.write("web/e.md", "x"); }, &[]),
+    ("an edit that is staged", |p| { p.write("web/d.txt", "D"); git(p, "add -A"); }, &["#web: web/d.txt changed"]),
+    ("an edit that is committed and one that takes it back", |p| { p.write("web/d.txt", "D"); commit(p); p.write("web/d.txt", "d"); }, &[]),
+    ("a file that git does not track", |p| { p.write("web/deep/new.txt", "n"); }, &["#web: web/deep/new.txt is new"]),
+    ("a file that goes", |p| p.remove("api/c.txt"), &["#api: api/c.txt is gone", "#image: needs #api"]),
+    ("a file that goes and is committed", |p| { p.remove("api/c.txt"); commit(p); }, &["#api: api/c.txt is gone", "#image: needs #api"]),
+    ("a file that moves out", |p| { fs::rename(p.path("web/d.txt"), p.path("api/d.txt")).unwrap(); p.write("web/x", ""); commit(p); }, &["#api: api/d.txt is new", "#image: needs #api", "#web: web/d.txt is gone"]),
+    ("a file becomes executable", |p| { use std::os::unix::fs::PermissionsExt as _; fs::set_permissions(p.path("web/d.txt"), fs::Permissions::from_mode(0o755)).unwrap(); }, &["#web: web/d.txt changed"]),
+    ("the manifest of the root", |p| { let text = p.read("Cargo.toml"); p.write("Cargo.toml", format!("{text}# x\n")); }, &["#models: Cargo.toml changed", "#api: Cargo.toml changed", "#image: Cargo.toml changed", "#web: Cargo.toml changed"]),
+    ("rules at the root", |p| { p.write(".gitignore", "target\n*.md\n"); }, &["#models: .gitignore changed", "#api: .gitignore changed", "#image: needs #api", "#web: .gitignore changed"]),
+    ("rules in a directory", |p| { p.write("web/.gitignore", "d.txt\n"); }, &["#web: web/.gitignore is new"]),
+    ("a name with everything in it", |p| { p.write("web/ä \"x\"\n.txt", "n"); }, &["#web: web/ä \\\\\\"]),
+    ("git was told not to look", |p| { p.write("web/d.txt", "D"); git(p, "update-index --assume-unchanged web/d.txt"); }, &["#web: it reads web/d.txt, which is not kept in git"]),
+    ("git was told to skip", |p| { p.write("web/d.txt", "D"); git(p, "update-index --skip-worktree web/d.txt"); }, &["#web: it reads web/d.txt, which is not kept in git"]),
+    ("git ignores it by rules of its own", |p| { p.write(".git/info/exclude", "new.txt\n"); p.write("web/new.txt", "n"); }, &["#web: web/new.txt is new"]),
+];
+
+#[test]
+fn whatever_can_change_a_key_is_told() {
+    for (what, change, expected) in CHANGES {
+        let p = workspace();
+        git(&p, "tag before");
+        p.granular("build").success();
+        change(&p);
+        let told = affected(&p, "build --since before");
+        assert_eq!(told, *expected, "{what}");
+        // Whatever a build without it would have to do has been told.
+        let run = p.granular("build -n --message-format json");
+        let stale = run.raw_stdout();
+        let stale = stale.lines().filter(|line| line.contains("granular-step-assessed"));
+        for line in stale.filter(|line| !line.contains("\"outlook\":\"fresh\"")) {
+            let name = line.split("\"action\":\"").nth(1).unwrap().split('"').next().unwrap();
+            let is_told = told.iter().any(|told| told.starts_with(&format!("{name}: ")));
+            assert!(is_told, "{what}: {line}");
+        }
+    }
+}
+
+#[test]
+fn what_git_does_not_keep_and_what_lies_behind_links_is_never_believed() {
+    let p = project(
+        &[
+            step("ignored", "true", "inputs = [\"secret.env\"]\noutputs = []"),
+            step("linked", "true", "inputs = [\"link\"]\noutputs = []"),
+            step("behind", "true", "inputs = [\"dirlink/x\"]\noutputs = []"),
+            step("tool", "true", "inputs = []\noutputs = []\ntools = [\"./bin/tool\"]"),
+            step("alone", "true", "inputs = [\"alone\"]\noutputs = []"),
+        ]
+        .concat(),
+    );
+    p.write("secret.env", "1")
+        .write("pointee", "1")
+        .write("dir/x", "1")
+        .write("bin/tool", "#!/bin/sh\n")
+        .write("alone", "1");
+    Command::new("chmod").arg("+x").arg(p.path("bin/tool")).status().unwrap();
+    symlink("pointee", p.path("link")).unwrap();
+    symlink("dir", p.path("dirlink")).unwrap();
+    git(&p, "init -qb main");
+    p.write(".gitignore", "target\n*.env\n");
+    commit(&p);
+    let unknown = "#ignored: it reads secret.env, which is not kept in git";
+    assert_eq!(affected(&p, "build --since HEAD"), [unknown]);
+    p.write("pointee", "2").write("dir/x", "2").write("bin/tool", "#!/bin/sh\n#\n");
+    assert_eq!(
+        affected(&p, "build --since HEAD"),
+        [unknown, "#linked: link changed", "#behind: dirlink/x changed", "#tool: bin/tool changed"]
+    );
+    git(&p, "checkout -q .");
+    p.write("other/x", "2");
+    commit(&p);
+    p.remove("dirlink");
+    symlink("other", p.path("dirlink")).unwrap();
+    let told = affected(&p, "build --since HEAD");
+    assert!(told.iter().any(|line| line.starts_with("#behind: ")), "{told:?}");
+    assert!(!told.iter().any(|line| line.starts_with("#alone: ")), "{told:?}");
+}
+
+#[test]
+fn a_manifest_counts_for_the_steps_of_its_package() {
+    let p = Project::new("workspace");
+    let package = |name: &str| {
+        let step = "[package.metadata.granular.steps.s]\nrun = \"true\"\ninputs = [\"src/**\"]\noutputs = []\n";
+        p.write(
+            &format!("{name}/Cargo.toml"),
+            format!("[package]\nname = \"{name}\"\nedition = \"2024\"\n\n{step}"),
+        );
+        p.write(&format!("{name}/src/lib.rs"), "");
+    };
+    p.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"a\", \"b\"]\n");
+    ["a", "b"].iter().for_each(|name| package(name));
+    init(&p);
+    let text = p.read("a/Cargo.toml");
+    p.write("a/Cargo.toml", format!("{text}# x\n"));
+    assert_eq!(affected(&p, "build --workspace --since HEAD"), ["a#s: a/Cargo.toml changed"]);
+}
+
+#[test]
+fn files_that_are_found_count() {
+    let p = project(
+        &[
+            step("cc", "cc -MD -MF {out}/x.d -c src/x.c -o {out}/x.o", "depfile = \"{out}/x.d\"\ninputs = [\"src/x.c\"]\noutputs = [\"{out}/x.o\"]\ntools = [\"cc\"]"),
+            "[workspace.metadata.granular.steps.go]\nrun = [\"go\", \"vet\", \"./app\"]\ndiscover = { go = \"./app\" }\noutputs = []\n".to_owned(),
+        ]
+        .concat(),
+    );
+    p.write("src/x.c", "#include \"x.h\"\nint x = X;\n")
+        .write("src/x.h", "#define X 1\n")
+        .write("src/other.h", "");
+    p.write("go.mod", "module example.com/m\n\ngo 1.19\n").write(
+        "app/main.go",
+        "package main\n\nimport \"example.com/m/lib\"\n\nfunc main() { lib.F() }\n",
+    );
+    p.write("lib/lib.go", "package lib\n\nfunc F() {}\n").write("docs/a.md", "");
+    init(&p);
+    let told = |p: &Project| {
+        let run = p.granular("build --since HEAD -n --message-format json").success().raw_stdout();
+        let lines: Vec<_> =
+            run.lines().filter(|line| line.contains("granular-step-affected")).collect();
+        lines
+            .iter()
+            .map(|line| {
+                line.split("\"message\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told(&p),
+        ["what it reads is only found when it runs"],
+        "no run has told of x.h yet"
+    );
+    p.granular("build").success();
+    assert_eq!(told(&p), [""; 0]);
+    p.write("src/other.h", "x").write("docs/a.md", "x");
+    assert_eq!(told(&p), [""; 0], "what nobody was found to read");
+    p.write("src/x.h", "#define X 2\n");
+    assert_eq!(told(&p), ["what it reads is only found when it runs"]);
+    p.granular("build").success();
+    assert_eq!(told(&p), ["src/x.h changed"]);
+    p.write("src/x.h", "#define X 1\n").write("lib/lib.go", "package lib\n\nfunc F() { _ = 1 }\n");
+    assert_eq!(told(&p), ["lib/lib.go changed"]);
+    p.write("lib/lib.go", "package lib\n\nfunc F() {}\n").write("lib/more.go", "package lib\n");
+    assert_eq!(told(&p), ["lib/more.go is new"]);
+    p.remove("lib/more.go");
+    p.remove("docs/a.md");
+    assert_eq!(told(&p), ["docs/a.md is gone"], "the compiler may have looked for it");
+}
+
+#[test]
+fn outputs_that_a_build_left_in_the_tree_are_no_change() {
+    let p = project(
+        &[
+            step("gen", "mkdir -p gen; cat in > gen/x", "inputs = [\"in\"]\noutputs = [\"gen\"]"),
+            step("use", "cat gen/x", "inputs = [\"gen/**\"]\noutputs = []\nneeds = [\"gen\"]"),
+        ]
+        .concat(),
+    );
+    p.write("in", "1");
+    init(&p);
+    p.granular("build").success();
+    assert_eq!(p.ran(), ["gen", "use"]);
+    assert_eq!(affected(&p, "build --since HEAD"), [""; 0]);
+    p.write("in", "2");
+    assert_eq!(affected(&p, "build --since HEAD"), ["#gen: in changed", "#use: needs #gen"]);
+}
+
+#[test]
+fn where_there_is_nothing_before_everything_counts() {
+    let p = workspace();
+    for revision in ["0000000000000000000000000000000000000000", ""] {
+        let run = p.command("build --since").arg(revision).run().success();
+        assert!(run.stderr().contains("nothing to compare with: every step counts"), "{run}");
+        p.remove("target");
+    }
+    assert_eq!(p.ran(), ["api", "image", "models", "web"]);
+}
+
+#[test]
+fn a_proof_that_nothing_was_touched_is_not_asked() {
+    let p = workspace();
+    for _ in 0..3 {
+        crate::costs::settle();
+        p.granular("build").success();
+    }
+    let run = p.granular("build --since HEAD").success();
+    assert!(run.stderr().contains("0 of 4 steps"), "{run}");
+    p.ran();
+    p.write("web/d.txt", "D");
+    p.granular("build --since HEAD").success();
+    assert_eq!(p.ran(), ["web"]);
+}
+
+#[test]
+fn a_workspace_in_a_larger_repository_and_a_repository_in_it() {
+    let p = workspace();
+    // The repository is one directory up, the workspace lies in it; a link leads there.
+    let top = p.root().parent().unwrap().join("repo");
+    fs::create_dir_all(&top).unwrap();
+    fs::rename(p.root(), top.join("inner")).unwrap();
+    fs::rename(top.join("inner/.git"), top.join(".git")).unwrap();
+    symlink(top.join("inner"), p.root()).unwrap();
+    commit(&p);
+    assert_eq!(affected(&p, "build --since HEAD"), [""; 0]);
+    fs::write(top.join("outside"), "x").unwrap();
+    p.write("web/d.txt", "D");
+    assert_eq!(affected(&p, "build --since HEAD"), ["#web: web/d.txt changed"]);
+    git(&p, "checkout -q .");
+    p.write("web/sub/f", "1");
+    let sub = |arguments: &str| {
+        let status = Command::new("git")
+            .args(["-c", "user.name=t", "-c", "user.email=t"])
+            .args(arguments.split(' '))
+            .current_dir(p.path("web/sub"))
+            .status();
+        assert!(status.unwrap().success());
+    };
+    sub("init -q");
+    sub("add -A");
+    sub("commit -qm x");
+    let told = affected(&p, "build --since HEAD");
+    assert_eq!(told, ["#web: web/sub is new"]);
+}
+
+#[test]
+fn variables_of_a_hook_do_not_lead_git_astray() {
+    let p = workspace();
+    p.write("web/d.txt", "D");
+    let run = p
+        .command("build --since HEAD -n")
+        .env("GIT_DIR", "/nowhere")
+        .env("GIT_INDEX_FILE", "/nowhere/index")
+        .env("GIT_EXTERNAL_DIFF", "false")
+        .run()
+        .success();
+    assert!(run.stderr().contains("#web: web/d.txt changed"), "{run}");
+}
+
+#[test]
+fn mistakes_name_the_place_and_the_way_out() {
+    let p = workspace();
+    let told = |run: Run| told(&run).replace("\n\n", "\n");
+    assert_snapshot!(told(p.granular("build --since nowhere").code(2)), @"
+    ---- stderr
+    error: `--since nowhere` names no commit of the repository in `[ROOT]/workspace`
+    help: `git fetch` brings what is new elsewhere, `git rev-parse nowhere` tries the name
+    [exit code: 2]
+    ");
+    assert_snapshot!(told(p.granular("build --since=--output=x").code(2)), @"
+    ---- stderr
+    error: `--since --output=x` names no commit of the repository in `[ROOT]/workspace`
+    help: `git fetch` brings what is new elsewhere, `git rev-parse --output=x` tries the name
+    [exit code: 2]
+    ");
+    git(&p, "checkout -q --orphan other");
+    p.write("other", "");
+    commit(&p);
+    assert_snapshot!(told(p.granular("build --since main").code(2)), @"
+    ---- stderr
+    error: `--since main` and HEAD have no commit in common
+    help: name a commit that HEAD comes from
+    [exit code: 2]
+    ");
+    let path = std::env::var("PATH").unwrap();
+    let without = p.log().with_file_name("bin");
+    fs::create_dir_all(&without).unwrap();
+    for tool in ["cargo", "rustc", "sh", "cat", "rustup"] {
+        let found =
+            std::env::split_paths(&path).map(|dir| dir.join(tool)).find(|path| path.is_file());
+        if let Some(found) = found {
+            symlink(found, without.join(tool)).unwrap();
+        }
+    }
+    let run = p.command("build --since main").env("PATH", without.to_str().unwrap()).run();
+    assert_snapshot!(told(run.code(3)), @"
+    ---- stderr
+    error: cannot start `git`, which --since asks what changed: No such file or directory (os error 2)
+    help: install git, or leave --since out
+    [exit code: 3]
+    ");
+    // One commit of several was fetched.
+    git(&p, "checkout -q main");
+    commit(&p);
+    let shallow = p.log().with_file_name("shallow");
+    git(&p, &format!("clone -q --depth 1 file://{} {}", p.root().display(), shallow.display()));
+    let run = p.command("build --since HEAD~1").dir(&shallow).run();
+    assert_snapshot!(told(run.code(2)), @"
+    ---- stderr
+    error: `--since HEAD~1` names no commit of the repository in `[ROOT]/shallow`
+    help: this clone is shallow: fetch the whole history (`fetch-depth: 0` for actions/checkout, `GIT_DEPTH: 0` for GitLab, `git fetch --unshallow` by hand)
+    [exit code: 2]
+    ");
+    p.remove(".git");
+    assert_snapshot!(told(p.granular("build --since main").code(2)), @"
+    ---- stderr
+    error: --since asks git what changed, and `[ROOT]/workspace` is in no git repository
+    help: leave --since out, or build in a clone
+    [exit code: 2]
+    ");
+    assert!(p.ran().is_empty());
+}
