@@ -117,7 +117,7 @@ mod tests {
 
     fn session(cache_dir: Option<&str>, env: &[(&str, &str)]) -> Session {
         Session {
-            shell: Shell { verbosity: Verbosity::Quiet },
+            shell: Shell { verbosity: Verbosity::Quiet, is_guarded: false },
             common: Common { cache_dir: cache_dir.map(PathBuf::from), ..Common::default() },
             env: env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
             dir: "/here".into(),

@@ -38,6 +38,9 @@ Environment:
   CARGO_TARGET_DIR, CARGO_BUILD_JOBS, CARGO_NET_OFFLINE, CARGO_TERM_COLOR, CARGO_TERM_QUIET,
   CARGO_TERM_VERBOSE, CARGO_TERM_PROGRESS_WHEN, NO_COLOR, CLICOLOR_FORCE, CI
                        As in Cargo
+  GITHUB_ACTIONS       true: failed steps and mistakes become annotations, and a table of the steps
+                       goes into the summary of the job
+  GRANULAR_GITHUB      off: neither of these
 
 Exit codes:
   0    Done, also when the cache misbehaved
@@ -692,6 +695,9 @@ mod tests {
           CARGO_TARGET_DIR, CARGO_BUILD_JOBS, CARGO_NET_OFFLINE, CARGO_TERM_COLOR, CARGO_TERM_QUIET,
           CARGO_TERM_VERBOSE, CARGO_TERM_PROGRESS_WHEN, NO_COLOR, CLICOLOR_FORCE, CI
                                As in Cargo
+          GITHUB_ACTIONS       true: failed steps and mistakes become annotations, and a table of the steps
+                               goes into the summary of the job
+          GRANULAR_GITHUB      off: neither of these
 
         Exit codes:
           0    Done, also when the cache misbehaved

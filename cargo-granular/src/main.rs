@@ -11,6 +11,7 @@ mod cli;
 mod commands;
 mod draw;
 mod exit;
+mod github;
 mod quantity;
 mod report;
 mod session;

@@ -23,6 +23,7 @@ mod explain;
 mod failure;
 mod faults;
 mod generated_trees;
+mod github;
 mod go_monorepo;
 mod matrix;
 mod output;

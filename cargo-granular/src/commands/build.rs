@@ -28,10 +28,11 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     let jobs = session.jobs(asked.jobs)?;
     let found = ask_cargo::ask(session)?;
     let stop = Stop::default();
+    let (format, command) = (asked.format.message_format, if tests { "test" } else { "build" });
     let question = question(session, &found, asked, tests, began)?;
     if let Some(question) = question.as_ref().filter(|_| found.known.is_remembered()) {
         let workspace = &found.known.workspace;
-        let mut reporters = Reporters::new(session, asked.format.message_format, &stop);
+        let mut reporters = Reporters::of_a_build(session, format, &stop, command, None);
         let mut report = |event| reporters.event(&event);
         if let Some(summary) = untouched::tell(workspace, question, &session.env, &mut report) {
             reporters.summary(&summary);
@@ -75,7 +76,8 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     let (keep_going, force, strict) = (asked.keep_going, asked.force, asked.strict);
     let question = question.filter(|_| cache.as_ref().is_none_or(|cache| !cache.is_exposed));
     let options = Options { keep_going, force, strict, question };
-    let mut reporters = Reporters::new(session, asked.format.message_format, &stop);
+    let project = Some(&opened.project);
+    let mut reporters = Reporters::of_a_build(session, format, &stop, command, project);
     let bring = if asked.verify { reproduce::build_and_verify } else { build::build };
     let summary =
         bring(&opened.project, &wanted, &options, &edges, &mut |event| reporters.event(&event))?;

@@ -17,7 +17,9 @@ use crate::choose::{self, Asked};
 use crate::cli::{self, Arguments, Command, MessageFormat, Packages};
 use crate::draw;
 use crate::exit::Exit;
-use crate::report::json::Json;
+use crate::github;
+use crate::report::github as annotations;
+use crate::report::json::{self, Json};
 use crate::session::{Opened, Session};
 use crate::trouble::{Result, Trouble};
 use crate::wording;
@@ -82,8 +84,16 @@ fn finish(session: &Session, outcome: Result<Exit>) -> Exit {
     };
     if let Trouble::Mistakes(mistakes) = &trouble {
         session.shell.tell(&draw::draw(mistakes, &session.dir));
+        if github::is_wanted(&session.env) {
+            session.shell.command(&annotations::mistakes(session, mistakes));
+        }
     }
     if let Some((message, help)) = trouble.words() {
+        if github::is_wanted(&session.env) {
+            let help = help.map(|help| format!("\nhelp: {help}")).unwrap_or_default();
+            let message = wording::some_lines(&format!("{message}{help}"));
+            session.shell.command(&github::error(None, "cargo granular", &message));
+        }
         session.shell.tell(&wording::error(&wording::some_lines(message)));
         if let Some(help) = help {
             session.shell.tell(&format!("\n{}", wording::help(&wording::some_lines(help))));
@@ -153,5 +163,5 @@ fn shown(opened: &Opened, id: ActionId) -> String {
 
 /// Objects, one a line.
 fn lines(objects: impl IntoIterator<Item = Value>) -> String {
-    objects.into_iter().map(|object| format!("{object}\n")).collect()
+    objects.into_iter().map(|object| json::line(&object)).collect()
 }
