@@ -121,6 +121,12 @@ Examples:
   cargo granular gc --max-age 30d      Remove what was not used for 30 days
   cargo granular gc --max-size 0       Remove everything")]
     Gc(Gc),
+    /// Carry results of the cache to another machine, and from one
+    Cache {
+        /// What is done with it.
+        #[command(subcommand)]
+        command: CacheCommand,
+    },
     /// Remove what steps have left in this checkout
     ///
     /// Without STEPS and packages the rest of this checkout's state goes as well: logs, history,
@@ -130,6 +136,46 @@ Examples:
     Verify(Verify),
     /// Run a step twice and compare what it leaves
     Reproduce(Reproduce),
+}
+
+/// What is done with the cache.
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum CacheCommand {
+    /// Write the results of steps, as they are now, into one file
+    #[command(after_help = "\
+Examples:
+  cargo granular cache export results.granular           What all steps and their needs have left
+  cargo granular cache export - api | ssh host 'cat > results.granular'")]
+    Export(CacheExport),
+    /// Take the results of such a file into the cache, once each is found to be whole
+    ///
+    /// Nobody can see whether they are true: take files only from those whose cache you would use.
+    Import(CacheImport),
+}
+
+/// `cache export`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct CacheExport {
+    /// The file; `-` for standard output
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Steps whose results are meant, with all that they need [default: all]
+    #[arg(value_name = "STEPS")]
+    pub(crate) steps: Vec<String>,
+    #[command(flatten)]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) packages: Packages,
+}
+
+/// `cache import`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct CacheImport {
+    /// The file; `-` for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) format: Format,
 }
 
 /// Flags that every command takes.
@@ -586,6 +632,7 @@ mod tests {
           explain    Say why a step would run, and where its last result came from
           stats      Show the hit rate, the time saved and the slowest steps of this checkout
           gc         Remove what was used least recently from the cache
+          cache      Carry results of the cache to another machine, and from one
           clean      Remove what steps have left in this checkout
           verify     Read back every result in the cache and report what is damaged
           reproduce  Run a step twice and compare what it leaves
@@ -637,6 +684,7 @@ mod tests {
           explain    Say why a step would run, and where its last result came from
           stats      Show the hit rate, the time saved and the slowest steps of this checkout
           gc         Remove what was used least recently from the cache
+          cache      Carry results of the cache to another machine, and from one
           clean      Remove what steps have left in this checkout
           verify     Read back every result in the cache and report what is damaged
           reproduce  Run a step twice and compare what it leaves
@@ -1020,6 +1068,92 @@ mod tests {
           cargo granular gc                    Shrink the cache to its usual limit
           cargo granular gc --max-age 30d      Remove what was not used for 30 days
           cargo granular gc --max-size 0       Remove everything
+        ");
+    }
+
+    #[test]
+    fn the_help_of_the_cache() {
+        insta::assert_snapshot!(help_of("cache"), @"
+        Carry results of the cache to another machine, and from one
+
+        Usage: cargo granular cache [OPTIONS] <COMMAND>
+
+        Commands:
+          export  Write the results of steps, as they are now, into one file
+          import  Take the results of such a file into the cache, once each is found to be whole
+          help    Print this message or the help of the given subcommand(s)
+
+        Options:
+          -v, --verbose...              Use verbose output (-vv: also what the steps print)
+          -q, --quiet                   Do not print anything but failures and errors
+              --color <WHEN>            Coloring [possible values: auto, always, never]
+              --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
+              --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
+          -h, --help                    Print help
+
+        Manifest Options:
+              --manifest-path <PATH>  Path to Cargo.toml
+              --locked                Assert that `Cargo.lock` will remain unchanged
+              --offline               Run without accessing the network
+              --frozen                Equivalent to specifying both --locked and --offline
+        ");
+        insta::assert_snapshot!(help_of("cache export"), @"
+        Write the results of steps, as they are now, into one file
+
+        Usage: cargo granular cache export [OPTIONS] <FILE> [STEPS]...
+
+        Arguments:
+          <FILE>      The file; `-` for standard output
+          [STEPS]...  Steps whose results are meant, with all that they need [default: all]
+
+        Options:
+              --message-format <FMT>    What is written to standard output [default: human] [possible
+                                        values: human, json]
+          -v, --verbose...              Use verbose output (-vv: also what the steps print)
+          -q, --quiet                   Do not print anything but failures and errors
+              --color <WHEN>            Coloring [possible values: auto, always, never]
+              --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
+              --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
+          -h, --help                    Print help (see more with '--help')
+
+        Package Selection:
+          -p, --package <SPEC>  Package whose steps are meant; may be a pattern, may be repeated
+              --workspace       All packages of the workspace, and its own steps
+              --exclude <SPEC>  Leave a package out; may be a pattern, may be repeated
+
+        Manifest Options:
+              --manifest-path <PATH>  Path to Cargo.toml
+              --locked                Assert that `Cargo.lock` will remain unchanged
+              --offline               Run without accessing the network
+              --frozen                Equivalent to specifying both --locked and --offline
+
+        Examples:
+          cargo granular cache export results.granular           What all steps and their needs have left
+          cargo granular cache export - api | ssh host 'cat > results.granular'
+        ");
+        insta::assert_snapshot!(help_of("cache import"), @"
+        Take the results of such a file into the cache, once each is found to be whole
+
+        Usage: cargo granular cache import [OPTIONS] <FILE>
+
+        Arguments:
+          <FILE>  The file; `-` for standard input
+
+        Options:
+              --message-format <FMT>    What is written to standard output [default: human] [possible
+                                        values: human, json]
+          -v, --verbose...              Use verbose output (-vv: also what the steps print)
+          -q, --quiet                   Do not print anything but failures and errors
+              --color <WHEN>            Coloring [possible values: auto, always, never]
+              --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
+              --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
+          -h, --help                    Print help (see more with '--help')
+
+        Manifest Options:
+              --manifest-path <PATH>  Path to Cargo.toml
+              --locked                Assert that `Cargo.lock` will remain unchanged
+              --offline               Run without accessing the network
+              --frozen                Equivalent to specifying both --locked and --offline
         ");
     }
 

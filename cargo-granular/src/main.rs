@@ -4,6 +4,7 @@
 //! [`choose`], [`cache`], [`since`]), [`commands`] answer, [`report`] shows what happens meanwhile, [`draw`] shows mistakes.
 //! What is right is the library's business; nothing here decides whether a step is up to date.
 
+mod archive;
 mod ask_cargo;
 mod cache;
 mod choose;

@@ -12,6 +12,7 @@ mod beside;
 mod build;
 mod build_script;
 mod cargo_artifact;
+mod carry;
 mod command_line;
 mod config_errors;
 mod costs;

@@ -4,6 +4,7 @@ use crate::project::{Project, Run, project, step};
 use insta::assert_snapshot;
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 
 /// Git in the workspace, knowing nothing of the one who runs the tests.
@@ -455,4 +456,36 @@ fn mistakes_name_the_place_and_the_way_out() {
     [exit code: 2]
     ");
     assert!(p.ran().is_empty());
+}
+
+#[test]
+fn the_workflows_of_the_manual_run_as_they_stand() {
+    let manual =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    let lines: Vec<_> = manual
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- "))
+        .map(|line| line.trim_start_matches("run: "))
+        .filter(|line| line.starts_with("cargo granular ") && line.contains("--since \"$"))
+        .collect();
+    assert_eq!(lines.len(), 4, "two systems, build and test");
+    for line in lines {
+        let p = workspace();
+        let base = git(&p, "rev-parse HEAD").trim().to_owned();
+        p.write("web/d.txt", "D");
+        commit(&p);
+        for (value, expected) in [(&*base, &["web"][..]), ("", &["api", "image", "models", "web"])]
+        {
+            // What the system makes of the line.
+            let line = line.replace("${{ github.event.pull_request.base.sha }}", value);
+            p.granular("clean").success();
+            let _ = fs::remove_dir_all(p.cache());
+            let job = p.command("").env("CI_MERGE_REQUEST_DIFF_BASE_SHA", value);
+            let run = job.by_shell(&line).run().success();
+            match line.contains(" build ") {
+                true => assert_eq!(p.ran(), expected, "{line}: {run}"),
+                false => drop(p.ran()),
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The commands, a file each, and what they have in common.
 
 mod build;
+mod carry;
 mod clean;
 mod dry_run;
 mod exec;
@@ -14,7 +15,7 @@ mod stats;
 mod verify;
 
 use crate::choose::{self, Asked};
-use crate::cli::{self, Arguments, Command, MessageFormat, Packages};
+use crate::cli::{self, Arguments, CacheCommand, Command, MessageFormat, Packages};
 use crate::draw;
 use crate::exit::Exit;
 use crate::github;
@@ -54,6 +55,8 @@ fn answer(session: &Session, command: Command) -> Result<Exit> {
         Command::Explain(asked) => explain::run(session, &asked),
         Command::Stats(asked) => stats::run(session, &asked),
         Command::Gc(asked) => gc::run(session, &asked),
+        Command::Cache { command: CacheCommand::Export(asked) } => carry::export(session, &asked),
+        Command::Cache { command: CacheCommand::Import(asked) } => carry::import(session, &asked),
         Command::Clean(asked) => clean::run(session, &asked),
         Command::Verify(asked) => verify::run(session, &asked),
         Command::Reproduce(asked) => reproduce::run(session, &asked),
@@ -69,6 +72,8 @@ fn format(command: &Command) -> MessageFormat {
         Command::Explain(asked) => asked.format,
         Command::Stats(asked) => asked.format,
         Command::Gc(asked) => asked.format,
+        Command::Cache { command: CacheCommand::Export(asked) } => asked.format,
+        Command::Cache { command: CacheCommand::Import(asked) } => asked.format,
         Command::Clean(asked) => asked.format,
         Command::Verify(asked) => asked.format,
         Command::Reproduce(asked) => asked.format,
