@@ -133,7 +133,7 @@ pub fn affected(
     let hidden = files::hidden(project);
     let patterns: Vec<_> = planned.iter().map(|id| &project.graph[*id].inputs).collect();
     let found = inputs::find(&project.workspace.root, &patterns, &hidden)?;
-    let mut asked = Asked::new(project, changes);
+    let mut asked = Asked::new(project, &planned, changes);
     let mut why: BTreeMap<ActionId, Why> = BTreeMap::new();
     for (id, found) in planned.iter().zip(&found) {
         let told = asked.declared(*id).or_else(|| asked.read(*id, found));
@@ -187,12 +187,14 @@ struct Asked<'a> {
     manifests: HashMap<PathBuf, DirtyReason>,
     /// Whether any link differs: what is read through links is then not known.
     has_links: bool,
+    /// What all that an action needs leaves in the tree.
+    of_needs: HashMap<ActionId, Vec<&'a OutputPattern>>,
     /// Directories without links.
     real: HashMap<PathBuf, Option<PathBuf>>,
 }
 
 impl<'a> Asked<'a> {
-    fn new(project: &'a Project, changes: &'a Changes) -> Self {
+    fn new(project: &'a Project, planned: &[ActionId], changes: &'a Changes) -> Self {
         let root = real(&project.workspace.root);
         let (mut paths, mut rules) = (Vec::new(), Vec::new());
         let mut manifests = HashMap::new();
@@ -218,7 +220,9 @@ impl<'a> Asked<'a> {
             }
         }
         let has_links = changes.paths.values().any(|difference| difference.is_more);
-        Self { project, changes, paths, rules, manifests, has_links, real: HashMap::new() }
+        let of_needs = planned.iter().map(|id| (*id, outputs_of_needs(project, *id))).collect();
+        let real = HashMap::new();
+        Self { project, changes, paths, rules, manifests, has_links, of_needs, real }
     }
 
     /// By what is declared alone.
@@ -330,20 +334,9 @@ impl<'a> Asked<'a> {
 
     /// Whether a need leaves it: then the need tells.
     fn is_of_a_need(&self, id: ActionId, path: &RelPath) -> bool {
+        let patterns = self.of_needs.get(&id).map_or(&[][..], Vec::as_slice);
         let output = OutputPath { base: Base::Tree, path: path.clone() };
-        let graph = &self.project.graph;
-        let (mut open, mut seen) = (vec![id], BTreeSet::new());
-        while let Some(next) = open.pop() {
-            for need in graph.needs(next) {
-                if graph[need.action].outputs.iter().any(|pattern| pattern.owns(&output)) {
-                    return true;
-                }
-                if seen.insert(need.action) {
-                    open.push(need.action);
-                }
-            }
-        }
-        false
+        patterns.iter().any(|pattern| pattern.owns(&output))
     }
 
     fn without_links(&mut self, dir: &Path) -> Option<PathBuf> {
@@ -442,6 +435,19 @@ impl<'a> Asked<'a> {
         let changed = self.paths.iter().find(may_be_read)?;
         Some(Why::File(reason(changed.how, changed.path.as_str())))
     }
+}
+
+fn outputs_of_needs(project: &Project, id: ActionId) -> Vec<&OutputPattern> {
+    let graph = &project.graph;
+    let (mut open, mut seen, mut patterns) = (vec![id], BTreeSet::new(), Vec::new());
+    while let Some(next) = open.pop() {
+        for need in graph.needs(next).iter().filter(|need| seen.insert(need.action)) {
+            let outputs = &graph[need.action].outputs;
+            patterns.extend(outputs.iter().filter(|output| output.literal().base == Base::Tree));
+            open.push(need.action);
+        }
+    }
+    patterns
 }
 
 /// The files that decide on a tool's version from its directory upwards.

@@ -44,7 +44,7 @@ Environment:
 
 Exit codes:
   0    Done, also when the cache misbehaved
-  1    A step failed, or verify or reproduce found a difference
+  1    A step failed, verify or reproduce found a difference, or cache import refused a file
   2    A mistake in the configuration or in the usage; nothing has run
   3    The environment: a tool is missing, the workspace cannot be written, a disk is full
   130  Interrupted; what was finished is kept";
@@ -749,7 +749,7 @@ mod tests {
 
         Exit codes:
           0    Done, also when the cache misbehaved
-          1    A step failed, or verify or reproduce found a difference
+          1    A step failed, verify or reproduce found a difference, or cache import refused a file
           2    A mistake in the configuration or in the usage; nothing has run
           3    The environment: a tool is missing, the workspace cannot be written, a disk is full
           130  Interrupted; what was finished is kept

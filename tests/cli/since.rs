@@ -174,6 +174,21 @@ const CHANGES: &[Change] = &[
     ("git ignores it by rules of its own", |p| { p.write(".git/info/exclude", "new.txt\n"); p.write("web/new.txt", "n"); }, &["#web: web/new.txt is new"]),
 ];
 
+/// Whatever a build without `--since` would have to do has been told.
+#[track_caller]
+fn all_that_is_stale_is_told(p: &Project, told: &[String], what: &str) -> usize {
+    let run = p.granular("build -n --message-format json");
+    let lines = run.raw_stdout();
+    let stale = lines.lines().filter(|line| line.contains("granular-step-assessed"));
+    let stale: Vec<_> = stale.filter(|line| !line.contains("\"outlook\":\"fresh\"")).collect();
+    for line in &stale {
+        let name = line.split("\"action\":\"").nth(1).unwrap().split('"').next().unwrap();
+        let is_told = told.iter().any(|told| told.starts_with(&format!("{name}: ")));
+        assert!(is_told, "{what}: {line}");
+    }
+    stale.len()
+}
+
 #[test]
 fn whatever_can_change_a_key_is_told() {
     for (what, change, expected) in CHANGES {
@@ -183,15 +198,7 @@ fn whatever_can_change_a_key_is_told() {
         change(&p);
         let told = affected(&p, "build --since before");
         assert_eq!(told, *expected, "{what}");
-        // Whatever a build without it would have to do has been told.
-        let run = p.granular("build -n --message-format json");
-        let stale = run.raw_stdout();
-        let stale = stale.lines().filter(|line| line.contains("granular-step-assessed"));
-        for line in stale.filter(|line| !line.contains("\"outlook\":\"fresh\"")) {
-            let name = line.split("\"action\":\"").nth(1).unwrap().split('"').next().unwrap();
-            let is_told = told.iter().any(|told| told.starts_with(&format!("{name}: ")));
-            assert!(is_told, "{what}: {line}");
-        }
+        all_that_is_stale_is_told(&p, &told, what);
     }
 }
 
@@ -488,4 +495,114 @@ fn the_workflows_of_the_manual_run_as_they_stand() {
             }
         }
     }
+}
+
+#[test]
+fn a_submodule_counts_as_the_commit_and_the_files_that_are_there() {
+    let p = project(
+        &[
+            step("sub", "true", "inputs = [\"sub/**\"]\noutputs = []"),
+            step("other", "true", "inputs = [\"in\"]\noutputs = []"),
+        ]
+        .concat(),
+    );
+    p.write("in", "1");
+    let library = workspace();
+    init(&p);
+    git(
+        &p,
+        &format!("-c protocol.file.allow=always submodule add -q {} sub", library.root().display()),
+    );
+    commit(&p);
+    assert_eq!(affected(&p, "build --since HEAD"), [""; 0]);
+    p.write("sub/web/d.txt", "D");
+    assert_eq!(affected(&p, "build --since HEAD"), ["#sub: sub changed"]);
+    git(&p, "-C sub commit -qam x");
+    commit(&p);
+    assert_eq!(affected(&p, "build --since HEAD"), [""; 0]);
+    assert_eq!(affected(&p, "build --since HEAD~1"), ["#sub: sub changed"]);
+    p.write("sub/new", "n");
+    assert_eq!(affected(&p, "build --since HEAD"), ["#sub: sub changed"]);
+}
+
+#[test]
+fn whatever_is_done_to_a_tree_no_step_is_left_out_that_has_to_be_done() {
+    let p = project(
+        &[
+            step(
+                "all",
+                "true",
+                "inputs = [\"**\", \"!**/*.md\", \"!gen/**\", \"!Cargo.toml\"]\noutputs = []",
+            ),
+            step(
+                "gen",
+                "mkdir -p gen; cat a/x b/x > gen/x 2>/dev/null; true",
+                "inputs = [\"a/**\", \"b/*\", \"keep\"]\noutputs = [\"gen\"]",
+            ),
+            step(
+                "reads",
+                "true",
+                "inputs = [\"gen/*\", \"l/x\", \"keep\"]\noutputs = []\nneeds = [\"gen\"]",
+            ),
+            step("link", "true", "inputs = [\"link\", \"keep\"]\noutputs = []"),
+            step("dir", "true", "inputs = [\"b\", \"c/[xy]\"]\noutputs = []\nneeds = [\"set\"]"),
+            "[workspace.metadata.granular.steps.set]\ninputs = [\"a/{x,y}\", \"keep\"]\n"
+                .to_owned(),
+            step("tool", "true", "inputs = [\"keep\"]\noutputs = []\ntools = [\"./t\"]"),
+        ]
+        .concat(),
+    );
+    // So that no pattern ever matches nothing, which is a mistake.
+    for file in ["keep", "a/keep", "b/keep", "c/x", "a/x", "l1/x", "l2/x", "t"] {
+        p.write(file, file);
+    }
+    Command::new("chmod").arg("+x").arg(p.path("t")).status().unwrap();
+    symlink("a/keep", p.path("link")).unwrap();
+    symlink("l1", p.path("l")).unwrap();
+    init(&p);
+    let mut state = 88172645463325252_u64;
+    let mut next = |most: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % most as u64) as usize
+    };
+    const FILES: [&str; 12] = [
+        "a/x", "a/y", "a/deep/z", "b/x", "b/n.md", "c/y", "d/new", "l1/x", "l2/x", "a/keep", "t",
+        "n.md",
+    ];
+    let mut stale = 0;
+    for round in 0..16 {
+        git(&p, "tag -f before");
+        p.granular("build").success();
+        let mut done = Vec::new();
+        for _ in 0..1 + next(3) {
+            let file = FILES[next(FILES.len())];
+            let what = next(8);
+            done.push((what, file));
+            let path = p.path(file);
+            match what {
+                0..=2 => drop(p.write(file, format!("{round}"))),
+                3 if !["t", "l1/x", "l2/x", "a/keep"].contains(&file) => {
+                    drop(fs::remove_file(&path))
+                }
+                4 => drop(p.write("b/.gitignore", format!("{}\n", &file[2.min(file.len())..]))),
+                5 => {
+                    p.remove("l");
+                    symlink(["l1", "l2"][next(2)], p.path("l")).unwrap();
+                }
+                6 => {
+                    p.remove("link");
+                    symlink(["a/keep", "keep", "l/x"][next(3)], p.path("link")).unwrap();
+                }
+                _ => commit(&p),
+            }
+        }
+        let told = affected(&p, "build --since before");
+        stale += all_that_is_stale_is_told(&p, &told, &format!("{round}: {done:?}"));
+        if next(2) == 0 {
+            commit(&p);
+        }
+    }
+    assert!(stale > 20, "there was something to be told: {stale}");
 }
