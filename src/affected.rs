@@ -175,12 +175,24 @@ struct Differing {
     tree: Option<OutputPattern>,
 }
 
+/// A path outside of the workspace that differs.
+struct Outside {
+    /// Absolute.
+    path: PathBuf,
+    difference: Difference,
+    shown: String,
+}
+
 /// What is asked again and again.
 struct Asked<'a> {
     project: &'a Project,
     changes: &'a Changes,
-    /// What differs below the root of the workspace.
+    /// The root of the workspace, without links.
+    root: PathBuf,
+    /// What differs below it.
     paths: Vec<Differing>,
+    /// What differs elsewhere.
+    outside: Vec<Outside>,
     /// The `.gitignore` files that differ, each with its directory as a pattern; `None` for the root and what lies above it.
     rules: Vec<(DirtyReason, Option<OutputPattern>)>,
     /// The manifests that differ.
@@ -196,11 +208,12 @@ struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn new(project: &'a Project, planned: &[ActionId], changes: &'a Changes) -> Self {
         let root = real(&project.workspace.root);
-        let (mut paths, mut rules) = (Vec::new(), Vec::new());
+        let (mut paths, mut outside, mut rules) = (Vec::new(), Vec::new(), Vec::new());
         let mut manifests = HashMap::new();
         for (path, difference) in &changes.paths {
             let absolute = changes.root.join(path);
-            let shown = absolute.strip_prefix(&root).unwrap_or(path).to_string_lossy().into_owned();
+            let shown = absolute.strip_prefix(&root).unwrap_or(&absolute);
+            let shown = shown.to_string_lossy().into_owned();
             if path.file_name().is_some_and(|name| name == ".gitignore") {
                 let dir = absolute.parent().and_then(|dir| dir.strip_prefix(&root).ok());
                 let is_above =
@@ -213,8 +226,13 @@ impl<'a> Asked<'a> {
             if path.file_name().is_some_and(|name| name == "Cargo.toml") {
                 manifests.insert(absolute.clone(), reason(difference.how, &shown));
             }
+            let Ok(below) = absolute.strip_prefix(&root) else {
+                let difference = *difference;
+                outside.push(Outside { path: absolute, difference, shown });
+                continue;
+            };
             // A name that is not UTF-8 is refused among inputs.
-            if let Some(path) = absolute.strip_prefix(&root).ok().and_then(rel_path) {
+            if let Some(path) = rel_path(below) {
                 let tree = difference.is_more.then(|| tree(&path)).flatten();
                 paths.push(Differing { path, how: difference.how, tree });
             }
@@ -222,7 +240,7 @@ impl<'a> Asked<'a> {
         let has_links = changes.paths.values().any(|difference| difference.is_more);
         let of_needs = planned.iter().map(|id| (*id, outputs_of_needs(project, *id))).collect();
         let real = HashMap::new();
-        Self { project, changes, paths, rules, manifests, has_links, of_needs, real }
+        Self { project, changes, root, paths, outside, rules, manifests, has_links, of_needs, real }
     }
 
     /// By what is declared alone.
@@ -269,7 +287,7 @@ impl<'a> Asked<'a> {
     /// That of the package counts for all of its steps, and that of the workspace for everything.
     fn manifest(&self, id: ActionId) -> Option<Why> {
         let own = self.project.step_of(id).map(|step| real(&step.manifest));
-        let root = real(&self.project.workspace.root).join("Cargo.toml");
+        let root = self.root.join("Cargo.toml");
         let changed = own.iter().chain([&root]).find_map(|path| self.manifests.get(path));
         changed.map(|reason| Why::Beside(reason.clone()))
     }
@@ -294,15 +312,16 @@ impl<'a> Asked<'a> {
         absolute: &Path,
         is_link: bool,
     ) -> Option<Why> {
-        if self.is_of_a_need(id, path) {
-            return None;
+        match self.is_of_a_need(id, path) {
+            true => None,
+            false => self.place(path.as_str(), absolute, is_link),
         }
-        let unknown = || {
-            Some(Why::Unknown(format!(
-                "it reads {}, which is not kept in git",
-                shown(path.as_str())
-            )))
-        };
+    }
+
+    /// Whether a file that is read is known to be as it was, wherever it lies and by whatever links it is reached.
+    fn place(&mut self, path: &str, absolute: &Path, is_link: bool) -> Option<Why> {
+        let unknown =
+            || Some(Why::Unknown(format!("it reads {}, which is not kept in git", shown(path))));
         let dir = absolute.parent().and_then(|dir| self.without_links(dir));
         let Some(place) = dir.zip(absolute.file_name()).map(|(dir, name)| dir.join(name)) else {
             return unknown();
@@ -316,7 +335,7 @@ impl<'a> Asked<'a> {
                 (way == below || difference.is_more).then_some(difference)
             };
             if let Some(difference) = below.ancestors().find_map(differs) {
-                return Some(Why::File(reason(difference.how, path.as_str())));
+                return Some(Why::File(reason(difference.how, path)));
             }
             if !self.changes.known.contains(below) {
                 return unknown();
@@ -326,7 +345,7 @@ impl<'a> Asked<'a> {
         match through_links && self.has_links {
             true => Some(Why::Unknown(format!(
                 "it reads {} through links, and links changed",
-                shown(path.as_str())
+                shown(path)
             ))),
             false => None,
         }
@@ -360,16 +379,29 @@ impl<'a> Asked<'a> {
                 return Some(Why::Beside(reason(*how, path.as_str())));
             }
         }
+        for Outside { path, difference, shown } in &self.outside {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let decides = upward.contains(&name) || VERSION_FILES.contains(&name);
+            let above = path.parent().is_some_and(|dir| self.root.starts_with(dir));
+            if (decides && above) || names.iter().any(|tool| command::base_name(tool) == name) {
+                return Some(Why::Beside(reason(difference.how, shown)));
+            }
+        }
         let dir = action.dir.under(&self.project.workspace.root);
         for name in &names {
             // One that is nowhere is told when it is missed.
             let Ok(path) = tools::find(name, &dir, edges.env) else { continue };
             let Some(real) = path.canonicalize().ok() else { continue };
-            let root = self::real(&self.project.workspace.root);
-            let Some(inside) = real.strip_prefix(&root).ok().and_then(rel_path) else { continue };
             let is_ours = real.starts_with(self::real(&self.project.workspace.target));
-            if !is_ours && let Some(why) = self.file(id, &inside, &real, false) {
-                return Some(why);
+            if is_ours || !real.starts_with(&self.changes.root) {
+                continue;
+            }
+            let why = match real.strip_prefix(&self.root).ok().and_then(rel_path) {
+                Some(inside) => self.file(id, &inside, &real, false),
+                None => self.place(&real.to_string_lossy(), &real, false),
+            };
+            if why.is_some() {
+                return why;
             }
         }
         None
@@ -391,13 +423,24 @@ impl<'a> Asked<'a> {
             found.flat_map(|found| &found.paths)
         };
         for path in paths(Finder::GoList).chain(paths(Finder::Depfile)) {
-            // What lies outside of the workspace is no part of the question.
-            let Some(path) = RelPath::new(path.as_str()) else { continue };
-            let absolute = path.under(&root);
+            let inside = RelPath::new(path.as_str());
+            let absolute = inside.as_ref().map_or_else(|| path.into(), |path| path.under(&root));
             let is_link = absolute.is_symlink();
-            if let Some(why) = self.file(id, &path, &absolute, is_link) {
-                return Some(why);
+            let why = match &inside {
+                Some(path) => self.file(id, path, &absolute, is_link),
+                // What lies outside of the tree is no part of the question.
+                None if !real(&absolute).starts_with(&self.changes.root) => None,
+                None => self.place(path, &absolute, is_link),
+            };
+            if why.is_some() {
+                return why;
             }
+        }
+        let is_gone =
+            |difference: &Difference| difference.how == How::Removed || difference.is_more;
+        let mut elsewhere = self.outside.iter().filter(|it| is_gone(&it.difference));
+        if let (false, Some(gone)) = (action.depfiles.is_empty(), elsewhere.next()) {
+            return Some(Why::File(reason(gone.difference.how, &gone.shown)));
         }
         let sources = paths(Finder::GoList).filter(|path| path.ends_with(".go"));
         let go: BTreeSet<RelPath> =

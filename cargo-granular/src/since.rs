@@ -60,6 +60,9 @@ pub(crate) fn ask(
     let diff = git.must(&[
         "-c",
         "diff.relative=false",
+        // Whether a file can be executed counts, also where git was told not to look at that.
+        "-c",
+        if cfg!(unix) { "core.fileMode=true" } else { "core.fileMode=false" },
         "diff",
         "--raw",
         "-z",

@@ -388,6 +388,54 @@ fn a_workspace_in_a_larger_repository_and_a_repository_in_it() {
 }
 
 #[test]
+fn what_lies_in_the_repository_beside_the_workspace_counts_where_it_is_read() {
+    let p = project(
+        &[
+            step("cc", "cc -MM -MF {out}/x.d x.c", "depfile = \"{out}/x.d\"\ninputs = [\"x.c\"]\noutputs = [\"{out}\"]\ntools = [\"cc\"]"),
+            step("other", "true", "inputs = [\"x.c\"]\noutputs = []\ntools = [\"sh\"]"),
+            step("own", "true", "inputs = [\"x.c\"]\noutputs = []\ntools = [\"../common/tool\"]"),
+            "[workspace.metadata.granular.steps.set]\ninputs = [\"x.c\"]\n".to_owned(),
+        ]
+        .concat(),
+    );
+    p.write("x.c", "#include \"../common/x.h\"\n")
+        .write("../common/x.h", "")
+        .write("../common/tool", "#!/bin/sh\n");
+    p.write("../.gitignore", "target\nhome\ncache\nruns\n");
+    Command::new("chmod").arg("+x").arg(p.path("../common/tool")).status().unwrap();
+    git(&p, "-C .. init -qb main");
+    commit(&p);
+    git(&p, "-C .. add -A");
+    commit(&p);
+    p.granular("build").success();
+    assert_eq!(affected(&p, "build --since HEAD"), [""; 0]);
+    let root = p.root().parent().unwrap().display().to_string();
+    let told = |p: &Project| affected(p, "build --since HEAD").join("\n").replace(&root, "[TOP]");
+    p.write("../common/x.h", "// x\n");
+    assert_eq!(told(&p), "#cc: what it reads is only found when it runs");
+    p.granular("build").success();
+    assert_eq!(told(&p), "#cc: [TOP]/common/x.h changed");
+    git(&p, "-C .. checkout -q .");
+    p.write("../.nvmrc", "20\n");
+    assert_eq!(
+        told(&p),
+        "#cc: [TOP]/.nvmrc is new\n#other: [TOP]/.nvmrc is new\n#own: [TOP]/.nvmrc is new"
+    );
+    p.remove("../.nvmrc");
+    p.write("../common/tool", "#!/bin/sh\n#\n");
+    assert_eq!(told(&p), "#own: [TOP]/common/tool changed");
+    git(&p, "-C .. checkout -q .");
+    p.remove("../common/x.h");
+    p.write("../common/other.h", "");
+    assert!(told(&p).starts_with("#cc: "), "{}", told(&p));
+    // A change of what counts beside the bytes, where git was told not to look.
+    git(&p, "-C .. checkout -q .");
+    git(&p, "config core.fileMode false");
+    Command::new("chmod").arg("+x").arg(p.path("x.c")).status().unwrap();
+    assert!(told(&p).contains("#other: x.c changed"), "{}", told(&p));
+}
+
+#[test]
 fn variables_of_a_hook_do_not_lead_git_astray() {
     let p = workspace();
     p.write("web/d.txt", "D");
