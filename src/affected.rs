@@ -26,6 +26,8 @@ pub struct Changes {
     pub root: PathBuf,
     /// What differs from how it was.
     pub paths: BTreeMap<PathBuf, Difference>,
+    /// Of manifests of packages that differ, and of which it is known: the steps that they declare otherwise.
+    pub declared: BTreeMap<PathBuf, BTreeSet<String>>,
     /// The files of which it is known whether they differ: those that are not in `paths` are as they were.
     pub known: HashSet<PathBuf>,
 }
@@ -284,11 +286,17 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// That of the package counts for all of its steps, and that of the workspace for everything.
+    /// That of the package counts for those of its steps that it declares otherwise, and that of the workspace for everything.
     fn manifest(&self, id: ActionId) -> Option<Why> {
         let own = self.project.step_of(id).map(|step| real(&step.manifest));
         let root = self.root.join("Cargo.toml");
-        let changed = own.iter().chain([&root]).find_map(|path| self.manifests.get(path));
+        let is_declared_otherwise = |path: &&PathBuf| {
+            let below = path.strip_prefix(&self.changes.root).unwrap_or(path);
+            let steps = self.changes.declared.get(below).filter(|_| **path != root);
+            steps.is_none_or(|steps| steps.contains(&self.project.graph[id].name.step.step))
+        };
+        let manifests = own.iter().chain([&root]).filter(is_declared_otherwise);
+        let changed = manifests.filter_map(|path| self.manifests.get(path)).next();
         changed.map(|reason| Why::Beside(reason.clone()))
     }
 

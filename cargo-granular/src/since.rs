@@ -7,6 +7,7 @@ use crate::session::Session;
 use crate::trouble::{Result, Trouble};
 use crate::wording;
 use granular::affected::{Changes, Difference, How};
+use granular::config::compare;
 use granular::ordered::Map;
 use granular::workspace::Workspace;
 use std::ffi::{OsStr, OsString};
@@ -74,6 +75,16 @@ pub(crate) fn ask(
         "--",
     ])?;
     changes.paths.extend(differences(&diff).into_iter().filter(|(path, _)| !is_ours(path)));
+    let manifests = changes.paths.iter().filter(|(path, difference)| {
+        difference.how == How::Changed && path.file_name().is_some_and(|name| name == "Cargo.toml")
+    });
+    let declared = manifests.filter_map(|(path, _)| {
+        let before = git.run(&["cat-file", "blob", &format!("{base}:{}", path.to_str()?)]).ok()?;
+        let before = String::from_utf8(before.stdout).ok().filter(|_| before.status.success())?;
+        let now = std::fs::read_to_string(top.join(path)).ok()?;
+        Some((path.clone(), compare::declared_otherwise(&before, &now)?))
+    });
+    changes.declared = declared.collect();
     let others = git.must(&["ls-files", "-z", "--others", "--exclude-per-directory=.gitignore"])?;
     for name in others.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         // A repository in the repository is named with a slash at its end.

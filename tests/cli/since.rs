@@ -257,8 +257,15 @@ fn a_manifest_counts_for_the_steps_of_its_package() {
     ["a", "b"].iter().for_each(|name| package(name));
     init(&p);
     let text = p.read("a/Cargo.toml");
-    p.write("a/Cargo.toml", format!("{text}# x\n"));
+    p.write(
+        "a/Cargo.toml",
+        format!("{text}# x\n").replace("edition", "version = \"2.0.0\"\nedition"),
+    );
+    assert_eq!(affected(&p, "build --workspace --since HEAD"), [""; 0], "the step is the same");
+    p.write("a/Cargo.toml", text.replace("\"true\"", "\"true 1\""));
     assert_eq!(affected(&p, "build --workspace --since HEAD"), ["a#s: a/Cargo.toml changed"]);
+    p.write("a/Cargo.toml", text.replace("outputs = []", "outputs = []\n\n[package.metadata.granular.steps.t]\nrun = \"true\"\ninputs = []\noutputs = []"));
+    assert_eq!(affected(&p, "build --workspace --since HEAD"), ["a#t: a/Cargo.toml changed"]);
 }
 
 #[test]
