@@ -5,6 +5,7 @@ use crate::build::check::{self, Checked, Need, UpToDate, Verdict};
 use crate::build::unavailable::{self, Lack, Way};
 use crate::build::{BuildError, Ground, files, find, plan};
 use crate::content::{Input, Output};
+use crate::digest::Key;
 use crate::discover::memory::Memory;
 use crate::event::Failure;
 use crate::fingerprint::Fingerprint;
@@ -30,6 +31,8 @@ pub struct Assessment {
     pub outlook: Outlook,
     /// Its fingerprint now; `None` where a need would have to run first.
     pub fingerprint: Option<Fingerprint>,
+    /// Of one with dependency files: the key of all that it declares, under which stores keep what earlier runs were found to read.
+    pub static_key: Option<Key>,
     /// Why it is not fresh; empty if it is.
     pub reasons: Vec<DirtyReason>,
     /// What it was found to read, beside what it declares.
@@ -160,6 +163,7 @@ fn assess_one(
                 action: id,
                 outlook,
                 fingerprint,
+                static_key: None,
                 reasons,
                 found: Vec::new(),
                 record,
@@ -184,8 +188,16 @@ fn assess_one(
             let outlook = Outlook::Skipped(told);
             let (fingerprint, reasons) = (None, Vec::new());
             let found = Vec::new();
-            let assessment =
-                Assessment { action: id, outlook, fingerprint, reasons, found, record, forgotten };
+            let assessment = Assessment {
+                action: id,
+                outlook,
+                fingerprint,
+                static_key: None,
+                reasons,
+                found,
+                record,
+                forgotten,
+            };
             return (assessment, Some(unavailable::left(ground, id, &checked)));
         }
         Verdict::Stale { reasons, hit: None } => {
@@ -198,6 +210,7 @@ fn assess_one(
             action: id,
             outlook,
             found: told(&checked.discovered.now, &checked.inputs),
+            static_key: checked.plain.as_ref().map(|plain| plain.1),
             fingerprint: Some(checked.fingerprint),
             reasons,
             record,
@@ -219,6 +232,7 @@ fn unknowable(ground: &Ground<'_>, id: ActionId, unknown: Vec<ActionId>) -> Asse
         action: id,
         outlook,
         fingerprint: None,
+        static_key: None,
         reasons: Vec::new(),
         found: Vec::new(),
         record,

@@ -51,10 +51,10 @@
 //! | keys: what may change outputs | [`environment`], [`rustup`], [`tools`], [`export`], [`found`], [`fingerprint`], [`reason`] |
 //! | keeping: what was built before | [`result`], [`store`], [`outputs`], [`state`] |
 //! | doing: running commands | [`execute`], [`cargo`], `os` (the few calls that need `unsafe`) |
-//! | deciding: bringing up to date | [`discover`], [`event`], [`build`](mod@build), [`untouched`], [`assess`](mod@assess), [`reproduce`](mod@reproduce), [`clean`](mod@clean) |
+//! | deciding: bringing up to date | [`discover`], [`event`], [`build`](mod@build), [`untouched`], [`assess`](mod@assess), [`affected`](mod@affected), [`reproduce`](mod@reproduce), [`clean`](mod@clean) |
 //! | entering from Cargo: the only part that prints, to Cargo | [`build_script`] |
 //!
-//! [`adhoc`], [`assess`](mod@assess), [`reproduce`](mod@reproduce), [`clean`](mod@clean) and some functions elsewhere are the program's alone: they are there with the
+//! [`adhoc`], [`affected`](mod@affected), [`assess`](mod@assess), [`reproduce`](mod@reproduce), [`clean`](mod@clean) and some functions elsewhere are the program's alone: they are there with the
 //! feature `program`, which build scripts leave off, since a build dependency costs everyone a clean build of it.
 //!
 //! Two narrow seams have real implementations on both sides: a [`store::Store`] (a local directory, memory for tests) and an
@@ -93,6 +93,8 @@
 pub mod action;
 #[cfg(feature = "program")]
 pub mod adhoc;
+#[cfg(feature = "program")]
+pub mod affected;
 #[cfg(feature = "program")]
 pub mod assess;
 pub mod build;

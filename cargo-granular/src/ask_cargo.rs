@@ -104,7 +104,7 @@ mod tests {
     fn we_read_what_cargo_says_as_the_crate_made_for_it_does() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf();
         let session = Session {
-            shell: Shell { verbosity: Verbosity::Normal },
+            shell: Shell { verbosity: Verbosity::Normal, is_guarded: false },
             common: Common { offline: true, ..Common::default() },
             env: std::env::vars_os().collect(),
             dir: dir.clone(),

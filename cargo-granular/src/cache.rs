@@ -84,10 +84,15 @@ pub(crate) fn open_to_look(session: &Session, settings: &Settings) -> Result<Opt
 
 /// The same where nothing can be done without a cache.
 pub(crate) fn needed(session: &Session) -> Result<Cache> {
-    open(session, &session.settings()?)?.ok_or_else(|| Trouble::Environment {
+    open(session, &session.settings()?)?.ok_or_else(none)
+}
+
+/// That there is none.
+pub(crate) fn none() -> Trouble {
+    Trouble::Environment {
         message: "there is no cache".to_owned(),
         help: Some("name its directory with --cache-dir or GRANULAR_CACHE_DIR".to_owned()),
-    })
+    }
 }
 
 /// At the end of a build: notes what was saved, and shrinks the cache if it has outgrown its limit. Trouble with it is worth
@@ -117,7 +122,7 @@ mod tests {
 
     fn session(cache_dir: Option<&str>, env: &[(&str, &str)]) -> Session {
         Session {
-            shell: Shell { verbosity: Verbosity::Quiet },
+            shell: Shell { verbosity: Verbosity::Quiet, is_guarded: false },
             common: Common { cache_dir: cache_dir.map(PathBuf::from), ..Common::default() },
             env: env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
             dir: "/here".into(),

@@ -38,10 +38,13 @@ Environment:
   CARGO_TARGET_DIR, CARGO_BUILD_JOBS, CARGO_NET_OFFLINE, CARGO_TERM_COLOR, CARGO_TERM_QUIET,
   CARGO_TERM_VERBOSE, CARGO_TERM_PROGRESS_WHEN, NO_COLOR, CLICOLOR_FORCE, CI
                        As in Cargo
+  GITHUB_ACTIONS       true: failed steps and mistakes become annotations, and a table of the steps
+                       goes into the summary of the job
+  GRANULAR_GITHUB      off: neither of these
 
 Exit codes:
   0    Done, also when the cache misbehaved
-  1    A step failed, or verify or reproduce found a difference
+  1    A step failed, verify or reproduce found a difference, or cache import refused a file
   2    A mistake in the configuration or in the usage; nothing has run
   3    The environment: a tool is missing, the workspace cannot be written, a disk is full
   130  Interrupted; what was finished is kept";
@@ -71,7 +74,8 @@ Examples:
   cargo granular build                Every step of this package that is neither a test nor on request
   cargo granular build api '#models'  Two steps and all that they need
   cargo granular build -p web -j 2    The steps of one package, at most two at once
-  cargo granular build --dry-run      Say what it would do, and why"
+  cargo granular build --dry-run      Say what it would do, and why
+  cargo granular build --since origin/main -n   What this branch can affect, and why"
     )]
     Build(BringUp),
     /// Bring test steps up to date: a test that passed with the same inputs does not run again
@@ -117,6 +121,12 @@ Examples:
   cargo granular gc --max-age 30d      Remove what was not used for 30 days
   cargo granular gc --max-size 0       Remove everything")]
     Gc(Gc),
+    /// Carry results of the cache to another machine, and from one
+    Cache {
+        /// What is done with it.
+        #[command(subcommand)]
+        command: CacheCommand,
+    },
     /// Remove what steps have left in this checkout
     ///
     /// Without STEPS and packages the rest of this checkout's state goes as well: logs, history,
@@ -126,6 +136,46 @@ Examples:
     Verify(Verify),
     /// Run a step twice and compare what it leaves
     Reproduce(Reproduce),
+}
+
+/// What is done with the cache.
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum CacheCommand {
+    /// Write the results of steps, as they are now, into one file
+    #[command(after_help = "\
+Examples:
+  cargo granular cache export results.granular           What all steps and their needs have left
+  cargo granular cache export - api | ssh host 'cat > results.granular'")]
+    Export(CacheExport),
+    /// Take the results of such a file into the cache, once each is found to be whole
+    ///
+    /// Nobody can see whether they are true: take files only from those whose cache you would use.
+    Import(CacheImport),
+}
+
+/// `cache export`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct CacheExport {
+    /// The file; `-` for standard output
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Steps whose results are meant, with all that they need [default: all]
+    #[arg(value_name = "STEPS")]
+    pub(crate) steps: Vec<String>,
+    #[command(flatten)]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) packages: Packages,
+}
+
+/// `cache import`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct CacheImport {
+    /// The file; `-` for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) format: Format,
 }
 
 /// Flags that every command takes.
@@ -208,6 +258,10 @@ pub(crate) struct BringUp {
     /// Run what is up to date once more and compare what it leaves; what was there stays
     #[arg(long, conflicts_with_all = ["force", "dry_run"])]
     pub(crate) verify: bool,
+    /// Of these only what can be affected by what changed since a commit, as git tells it, and what
+    /// depends on that
+    #[arg(long, value_name = "REV")]
+    pub(crate) since: Option<String>,
     /// Go on with what does not depend on a failed step
     #[arg(long)]
     pub(crate) keep_going: bool,
@@ -578,6 +632,7 @@ mod tests {
           explain    Say why a step would run, and where its last result came from
           stats      Show the hit rate, the time saved and the slowest steps of this checkout
           gc         Remove what was used least recently from the cache
+          cache      Carry results of the cache to another machine, and from one
           clean      Remove what steps have left in this checkout
           verify     Read back every result in the cache and report what is damaged
           reproduce  Run a step twice and compare what it leaves
@@ -629,6 +684,7 @@ mod tests {
           explain    Say why a step would run, and where its last result came from
           stats      Show the hit rate, the time saved and the slowest steps of this checkout
           gc         Remove what was used least recently from the cache
+          cache      Carry results of the cache to another machine, and from one
           clean      Remove what steps have left in this checkout
           verify     Read back every result in the cache and report what is damaged
           reproduce  Run a step twice and compare what it leaves
@@ -687,10 +743,13 @@ mod tests {
           CARGO_TARGET_DIR, CARGO_BUILD_JOBS, CARGO_NET_OFFLINE, CARGO_TERM_COLOR, CARGO_TERM_QUIET,
           CARGO_TERM_VERBOSE, CARGO_TERM_PROGRESS_WHEN, NO_COLOR, CLICOLOR_FORCE, CI
                                As in Cargo
+          GITHUB_ACTIONS       true: failed steps and mistakes become annotations, and a table of the steps
+                               goes into the summary of the job
+          GRANULAR_GITHUB      off: neither of these
 
         Exit codes:
           0    Done, also when the cache misbehaved
-          1    A step failed, or verify or reproduce found a difference
+          1    A step failed, verify or reproduce found a difference, or cache import refused a file
           2    A mistake in the configuration or in the usage; nothing has run
           3    The environment: a tool is missing, the workspace cannot be written, a disk is full
           130  Interrupted; what was finished is kept
@@ -712,6 +771,8 @@ mod tests {
               --force                   Run what was asked for again although it is up to date
               --verify                  Run what is up to date once more and compare what it leaves; what
                                         was there stays
+              --since <REV>             Of these only what can be affected by what changed since a commit,
+                                        as git tells it, and what depends on that
               --keep-going              Go on with what does not depend on a failed step
               --strict                  Fail a step if its inputs or outputs are changed while it runs
           -j, --jobs <N>                Number of steps at once; -N for that many fewer than processors,
@@ -743,6 +804,7 @@ mod tests {
           cargo granular build api '#models'  Two steps and all that they need
           cargo granular build -p web -j 2    The steps of one package, at most two at once
           cargo granular build --dry-run      Say what it would do, and why
+          cargo granular build --since origin/main -n   What this branch can affect, and why
         ");
     }
 
@@ -809,6 +871,8 @@ mod tests {
               --force                   Run what was asked for again although it is up to date
               --verify                  Run what is up to date once more and compare what it leaves; what
                                         was there stays
+              --since <REV>             Of these only what can be affected by what changed since a commit,
+                                        as git tells it, and what depends on that
               --keep-going              Go on with what does not depend on a failed step
               --strict                  Fail a step if its inputs or outputs are changed while it runs
           -j, --jobs <N>                Number of steps at once; -N for that many fewer than processors,
@@ -1004,6 +1068,92 @@ mod tests {
           cargo granular gc                    Shrink the cache to its usual limit
           cargo granular gc --max-age 30d      Remove what was not used for 30 days
           cargo granular gc --max-size 0       Remove everything
+        ");
+    }
+
+    #[test]
+    fn the_help_of_the_cache() {
+        insta::assert_snapshot!(help_of("cache"), @"
+        Carry results of the cache to another machine, and from one
+
+        Usage: cargo granular cache [OPTIONS] <COMMAND>
+
+        Commands:
+          export  Write the results of steps, as they are now, into one file
+          import  Take the results of such a file into the cache, once each is found to be whole
+          help    Print this message or the help of the given subcommand(s)
+
+        Options:
+          -v, --verbose...              Use verbose output (-vv: also what the steps print)
+          -q, --quiet                   Do not print anything but failures and errors
+              --color <WHEN>            Coloring [possible values: auto, always, never]
+              --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
+              --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
+          -h, --help                    Print help
+
+        Manifest Options:
+              --manifest-path <PATH>  Path to Cargo.toml
+              --locked                Assert that `Cargo.lock` will remain unchanged
+              --offline               Run without accessing the network
+              --frozen                Equivalent to specifying both --locked and --offline
+        ");
+        insta::assert_snapshot!(help_of("cache export"), @"
+        Write the results of steps, as they are now, into one file
+
+        Usage: cargo granular cache export [OPTIONS] <FILE> [STEPS]...
+
+        Arguments:
+          <FILE>      The file; `-` for standard output
+          [STEPS]...  Steps whose results are meant, with all that they need [default: all]
+
+        Options:
+              --message-format <FMT>    What is written to standard output [default: human] [possible
+                                        values: human, json]
+          -v, --verbose...              Use verbose output (-vv: also what the steps print)
+          -q, --quiet                   Do not print anything but failures and errors
+              --color <WHEN>            Coloring [possible values: auto, always, never]
+              --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
+              --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
+          -h, --help                    Print help (see more with '--help')
+
+        Package Selection:
+          -p, --package <SPEC>  Package whose steps are meant; may be a pattern, may be repeated
+              --workspace       All packages of the workspace, and its own steps
+              --exclude <SPEC>  Leave a package out; may be a pattern, may be repeated
+
+        Manifest Options:
+              --manifest-path <PATH>  Path to Cargo.toml
+              --locked                Assert that `Cargo.lock` will remain unchanged
+              --offline               Run without accessing the network
+              --frozen                Equivalent to specifying both --locked and --offline
+
+        Examples:
+          cargo granular cache export results.granular           What all steps and their needs have left
+          cargo granular cache export - api | ssh host 'cat > results.granular'
+        ");
+        insta::assert_snapshot!(help_of("cache import"), @"
+        Take the results of such a file into the cache, once each is found to be whole
+
+        Usage: cargo granular cache import [OPTIONS] <FILE>
+
+        Arguments:
+          <FILE>  The file; `-` for standard input
+
+        Options:
+              --message-format <FMT>    What is written to standard output [default: human] [possible
+                                        values: human, json]
+          -v, --verbose...              Use verbose output (-vv: also what the steps print)
+          -q, --quiet                   Do not print anything but failures and errors
+              --color <WHEN>            Coloring [possible values: auto, always, never]
+              --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
+              --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
+          -h, --help                    Print help (see more with '--help')
+
+        Manifest Options:
+              --manifest-path <PATH>  Path to Cargo.toml
+              --locked                Assert that `Cargo.lock` will remain unchanged
+              --offline               Run without accessing the network
+              --frozen                Equivalent to specifying both --locked and --offline
         ");
     }
 

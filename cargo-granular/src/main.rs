@@ -1,9 +1,10 @@
 //! The program `cargo-granular`: how the library is asked, and how its answers are shown.
 //!
 //! In reading order: [`cli`] says what can be asked, [`session`] what every command starts from ([`ask_cargo`],
-//! [`choose`], [`cache`]), [`commands`] answer, [`report`] shows what happens meanwhile, [`draw`] shows mistakes.
+//! [`choose`], [`cache`], [`since`]), [`commands`] answer, [`report`] shows what happens meanwhile, [`draw`] shows mistakes.
 //! What is right is the library's business; nothing here decides whether a step is up to date.
 
+mod archive;
 mod ask_cargo;
 mod cache;
 mod choose;
@@ -11,10 +12,12 @@ mod cli;
 mod commands;
 mod draw;
 mod exit;
+mod github;
 mod quantity;
 mod report;
 mod session;
 mod shell;
+mod since;
 mod trouble;
 mod wording;
 

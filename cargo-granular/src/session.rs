@@ -2,6 +2,7 @@
 
 use crate::ask_cargo::{self, Found};
 use crate::cli::{Common, Jobs};
+use crate::github;
 use crate::shell::{Shell, Verbosity};
 use crate::trouble::{Result, Trouble};
 use granular::build;
@@ -49,7 +50,8 @@ impl Session {
     /// The session of this process.
     pub(crate) fn new(common: Common) -> Self {
         let env = rustup::undone(std::env::vars_os().collect());
-        let shell = Shell { verbosity: verbosity(&common, &env) };
+        let shell =
+            Shell { verbosity: verbosity(&common, &env), is_guarded: github::is_reading(&env) };
         // A directory that is gone is no reason to fail where a manifest is named; Cargo complains where none is.
         let dir = std::env::current_dir().unwrap_or_default();
         Self { shell, common, env, dir }
@@ -161,7 +163,7 @@ mod tests {
     #[test]
     fn the_number_of_jobs_comes_from_the_flag_or_from_cargos_variable() {
         let session = |value: &str| Session {
-            shell: Shell { verbosity: Verbosity::Normal },
+            shell: Shell { verbosity: Verbosity::Normal, is_guarded: false },
             common: Common::default(),
             env: Map::from([("CARGO_BUILD_JOBS".into(), value.into())]),
             dir: PathBuf::new(),

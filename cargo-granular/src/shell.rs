@@ -1,6 +1,9 @@
 //! The two streams to the user: what is being done goes to standard error, what was asked for to standard output.
 //! The only place that writes to either, but for the reporters that are given one here.
 
+use crate::github;
+use crate::report::human::Human;
+use crate::report::plain::Plain;
 use crate::trouble::Result;
 use crate::wording;
 use anstream::{AutoStream, ColorChoice};
@@ -24,13 +27,28 @@ pub(crate) enum Verbosity {
 pub(crate) struct Shell {
     /// How much is told.
     pub(crate) verbosity: Verbosity,
+    /// Whether GitHub Actions reads what is told, and would obey some of it.
+    pub(crate) is_guarded: bool,
 }
 
 impl Shell {
     /// Writes `text` to standard error as it is, whatever the verbosity. Who does not listen there misses it.
     pub(crate) fn tell(&self, text: &str) {
+        let guarded = if self.is_guarded { Some(github::guarded(text)) } else { None };
+        let text = guarded.as_deref().unwrap_or(text);
         let mut stream = standard_error();
         let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+    }
+
+    /// Writes `text`, which GitHub Actions is to obey, to standard error.
+    pub(crate) fn command(&self, text: &str) {
+        let mut stream = standard_error();
+        let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+    }
+
+    /// What tells of a build line by line, at standard error.
+    pub(crate) fn plain(&self, human: Human) -> Plain<AutoStream<std::io::Stderr>> {
+        Plain::new(human, standard_error()).guarded(self.is_guarded)
     }
 
     /// Tells a status line of something that went well, unless quiet.

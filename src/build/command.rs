@@ -277,6 +277,15 @@ fn tool_names(action: &Action, run: &Run) -> Vec<String> {
     names
 }
 
+/// The tools of an action: those that it names, and those that it seems to start.
+#[cfg(feature = "program")]
+pub(crate) fn names_of_tools(action: &Action) -> Vec<String> {
+    let Some(run) = &action.run else { return Vec::new() };
+    let mut names = tool_names(action, run);
+    names.extend(seen_tools(run));
+    names
+}
+
 /// The known tools that a line for the shell seems to start.
 fn seen_tools(run: &Run) -> Vec<String> {
     match run {

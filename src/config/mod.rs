@@ -5,6 +5,8 @@
 
 mod artifact;
 mod cells;
+#[cfg(feature = "program")]
+pub mod compare;
 pub(crate) mod discover;
 mod document;
 #[cfg(test)]

@@ -45,6 +45,8 @@
 //! The modification time of a result or blob is when it was last used. It is set to now when it is saved again; when it is asked for, only if
 //! the time that stands there is older than [`USE_GRAIN`], so that a hit normally writes nothing.
 
+#[cfg(feature = "program")]
+mod carry;
 mod file;
 mod gc;
 mod listing;
@@ -53,6 +55,8 @@ mod usage;
 #[cfg(feature = "program")]
 mod verify;
 
+#[cfg(feature = "program")]
+pub use carry::TakeError;
 pub use gc::{GcLimit, GcReport};
 #[cfg(feature = "program")]
 pub use usage::Usage;

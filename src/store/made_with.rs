@@ -35,7 +35,8 @@ pub(crate) fn with_newest(mut known: Vec<MadeWith>, made: &MadeWith) -> Vec<Made
     known
 }
 
-pub(crate) fn to_text(without_tools: &Key, all: &[MadeWith]) -> String {
+/// The text of all that is known of what has the key `without_tools` without its tools, the newest first.
+pub fn to_text(without_tools: &Key, all: &[MadeWith]) -> String {
     let mut text = header(without_tools);
     for made in all {
         let _ = writeln!(text, "made {}", made.key);
@@ -47,7 +48,7 @@ pub(crate) fn to_text(without_tools: &Key, all: &[MadeWith]) -> String {
 }
 
 /// `None` where the text is not one of ours, or one on something else.
-pub(crate) fn from_text(without_tools: &Key, text: &str) -> Option<Vec<MadeWith>> {
+pub fn from_text(without_tools: &Key, text: &str) -> Option<Vec<MadeWith>> {
     let (body, end) = text.strip_suffix('\n')?.rsplit_once("end ")?;
     if Hash::parse(end)? != Hash::of(body.as_bytes()) {
         return None;

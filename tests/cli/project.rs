@@ -209,6 +209,13 @@ impl Invocation {
         self.started_by(command).env("PATH", path.unwrap().to_str().unwrap())
     }
 
+    /// A line for the shell in its place, in which `cargo granular` is the program.
+    pub(crate) fn by_shell(self, line: &str) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]);
+        self.by_cargo().started_by(command)
+    }
+
     /// The same, in a terminal, which `script` makes; no argument may have a space in it.
     pub(crate) fn in_terminal(self) -> Self {
         let words = [self.command.get_program()].into_iter().chain(self.command.get_args());

@@ -1,6 +1,6 @@
 //! `build` and `test`: bring steps up to date.
 
-use super::{dry_run, select};
+use super::{dry_run, narrow, select};
 use crate::ask_cargo::{self, Found};
 use crate::cache::{self, Cache};
 use crate::choose;
@@ -28,11 +28,12 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     let jobs = session.jobs(asked.jobs)?;
     let found = ask_cargo::ask(session)?;
     let stop = Stop::default();
+    let (format, command) = (asked.format.message_format, if tests { "test" } else { "build" });
     let question = question(session, &found, asked, tests, began)?;
     let mut edited = None;
     if let Some(question) = question.as_ref().filter(|_| found.known.is_remembered()) {
         let workspace = &found.known.workspace;
-        let mut reporters = Reporters::new(session, asked.format.message_format, &stop);
+        let mut reporters = Reporters::of_a_build(session, format, &stop, command, None);
         let mut report = |event| reporters.event(&event);
         match untouched::tell(workspace, question, &session.env, &mut report) {
             Some(Answer::Fresh(summary)) => {
@@ -58,6 +59,13 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
         (false, false) => cache::open(session, settings)?,
     };
     let store = cache.as_ref().map(|cache| &cache.store as &dyn Store);
+    let wanted = match &asked.since {
+        Some(revision) => {
+            let edges = assess::Edges { store, env: &session.env };
+            narrow::since(session, &opened, &wanted, asked, revision, &edges)?
+        }
+        None => wanted,
+    };
     if asked.dry_run {
         return dry_run::run(
             session,
@@ -73,7 +81,8 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     let (keep_going, force, strict) = (asked.keep_going, asked.force, asked.strict);
     let question = question.filter(|_| cache.as_ref().is_none_or(|cache| !cache.is_exposed));
     let options = Options { keep_going, force, strict, question, edited };
-    let mut reporters = Reporters::new(session, asked.format.message_format, &stop);
+    let project = Some(&opened.project);
+    let mut reporters = Reporters::of_a_build(session, format, &stop, command, project);
     let bring = if asked.verify { reproduce::build_and_verify } else { build::build };
     let summary =
         bring(&opened.project, &wanted, &options, &edges, &mut |event| reporters.event(&event))?;
@@ -103,7 +112,9 @@ fn question(
     let workspace = &found.known.workspace;
     let chosen =
         choose::choose(workspace, found.current.as_deref(), &super::asked(&asked.packages))?;
-    if asked.force || asked.verify || asked.dry_run || !chosen.warnings.is_empty() {
+    // What changed since a commit depends on more than files: git is to be asked.
+    let is_more = asked.force || asked.verify || asked.dry_run || asked.since.is_some();
+    if is_more || !chosen.warnings.is_empty() {
         return Ok(None);
     }
     let kind = if tests { "test" } else { "build" };

@@ -151,6 +151,7 @@ mod tests {
             action,
             outlook,
             fingerprint,
+            static_key: None,
             reasons,
             found: Vec::new(),
             record,

@@ -1,6 +1,7 @@
 //! The commands, a file each, and what they have in common.
 
 mod build;
+mod carry;
 mod clean;
 mod dry_run;
 mod exec;
@@ -8,15 +9,18 @@ mod explain;
 mod gc;
 mod graph;
 mod list;
+mod narrow;
 mod reproduce;
 mod stats;
 mod verify;
 
 use crate::choose::{self, Asked};
-use crate::cli::{self, Arguments, Command, MessageFormat, Packages};
+use crate::cli::{self, Arguments, CacheCommand, Command, MessageFormat, Packages};
 use crate::draw;
 use crate::exit::Exit;
-use crate::report::json::Json;
+use crate::github;
+use crate::report::github as annotations;
+use crate::report::json::{self, Json};
 use crate::session::{Opened, Session};
 use crate::trouble::{Result, Trouble};
 use crate::wording;
@@ -51,6 +55,8 @@ fn answer(session: &Session, command: Command) -> Result<Exit> {
         Command::Explain(asked) => explain::run(session, &asked),
         Command::Stats(asked) => stats::run(session, &asked),
         Command::Gc(asked) => gc::run(session, &asked),
+        Command::Cache { command: CacheCommand::Export(asked) } => carry::export(session, &asked),
+        Command::Cache { command: CacheCommand::Import(asked) } => carry::import(session, &asked),
         Command::Clean(asked) => clean::run(session, &asked),
         Command::Verify(asked) => verify::run(session, &asked),
         Command::Reproduce(asked) => reproduce::run(session, &asked),
@@ -66,6 +72,8 @@ fn format(command: &Command) -> MessageFormat {
         Command::Explain(asked) => asked.format,
         Command::Stats(asked) => asked.format,
         Command::Gc(asked) => asked.format,
+        Command::Cache { command: CacheCommand::Export(asked) } => asked.format,
+        Command::Cache { command: CacheCommand::Import(asked) } => asked.format,
         Command::Clean(asked) => asked.format,
         Command::Verify(asked) => asked.format,
         Command::Reproduce(asked) => asked.format,
@@ -81,8 +89,16 @@ fn finish(session: &Session, outcome: Result<Exit>) -> Exit {
     };
     if let Trouble::Mistakes(mistakes) = &trouble {
         session.shell.tell(&draw::draw(mistakes, &session.dir));
+        if github::is_wanted(&session.env) {
+            session.shell.command(&annotations::mistakes(session, mistakes));
+        }
     }
     if let Some((message, help)) = trouble.words() {
+        if github::is_wanted(&session.env) {
+            let help = help.map(|help| format!("\nhelp: {help}")).unwrap_or_default();
+            let message = wording::some_lines(&format!("{message}{help}"));
+            session.shell.command(&github::error(None, "cargo granular", &message));
+        }
         session.shell.tell(&wording::error(&wording::some_lines(message)));
         if let Some(help) = help {
             session.shell.tell(&format!("\n{}", wording::help(&wording::some_lines(help))));
@@ -152,5 +168,5 @@ fn shown(opened: &Opened, id: ActionId) -> String {
 
 /// Objects, one a line.
 fn lines(objects: impl IntoIterator<Item = Value>) -> String {
-    objects.into_iter().map(|object| format!("{object}\n")).collect()
+    objects.into_iter().map(|object| json::line(&object)).collect()
 }

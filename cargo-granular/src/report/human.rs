@@ -281,6 +281,14 @@ fn restored(finished: &Finished, bytes: u64, source: &str) -> String {
     format!("{} ({size}from {}{saved})", name(&finished.action), wording::one_line(source))
 }
 
+/// The same with what failed.
+pub(super) fn counts_of_all(summary: &Summary) -> String {
+    match summary.failed {
+        0 => counts(summary),
+        failed => format!("{failed} failed, of the rest {}", counts(summary)),
+    }
+}
+
 /// `5 steps in 1.9s: 3 fresh, 1 restored, 1 ran; 4.0s saved`.
 fn counts(summary: &Summary) -> String {
     let parts = [

@@ -25,7 +25,7 @@ impl<W: Write> Json<W> {
     }
 
     fn write(&mut self, object: &Value) {
-        let _ = writeln!(self.to, "{object}").and_then(|()| self.to.flush());
+        let _ = self.to.write_all(line(object).as_bytes()).and_then(|()| self.to.flush());
     }
 
     /// Tells why there is no answer; with `is_build` also that the build is over.
@@ -75,6 +75,13 @@ impl<W: Write> Reporter for Json<W> {
     fn summary(&mut self, summary: &Summary) {
         self.write(&build_finished(summary, summary.success()));
     }
+}
+
+/// An object on a line, in which GitHub Actions finds nothing to obey: of the older form of its commands it looks for the begin anywhere in a line.
+pub(crate) fn line(object: &Value) -> String {
+    let text = object.to_string();
+    // Outside of strings there is no such thing.
+    format!("{}\n", text.replace("##[", "#\\u0023["))
 }
 
 fn step_finished(finished: &Finished) -> Value {

@@ -1,17 +1,20 @@
 //! Shows what happens in a build. One seam: a [`Reporter`] is fed with events and, at the end, the summary.
 
-mod human;
+pub(crate) mod github;
+pub(crate) mod human;
 pub(crate) mod json;
 mod live;
-mod plain;
+pub(crate) mod plain;
 
 use crate::cli::MessageFormat;
+use crate::github as actions;
 use crate::session::{self, Session};
 use crate::shell::{self, Verbosity};
 use granular::action::ActionName;
 use granular::event::{Event, Summary};
 use granular::execute::Stop;
 use granular::ordered::Map;
+use granular::project::Project;
 use human::Human;
 use std::ffi::OsString;
 
@@ -35,7 +38,7 @@ impl Reporters {
         let mut reporters: Vec<Box<dyn Reporter>> =
             match is_live(&session.env, shell::is_terminal(), verbosity) {
                 true => vec![Box::new(live::Live::new(human, stop))],
-                false => vec![Box::new(plain::Plain::new(human, shell::standard_error()))],
+                false => vec![Box::new(session.shell.plain(human))],
             };
         if format == MessageFormat::Json {
             reporters.push(Box::new(json::Json::new(std::io::stdout())));
@@ -43,11 +46,26 @@ impl Reporters {
         Self(reporters)
     }
 
+    /// The same, and the one for GitHub Actions where a job is run there. `command` is what was asked for; of the steps of `project` it is known where they are declared.
+    pub(crate) fn of_a_build(
+        session: &Session,
+        format: MessageFormat,
+        stop: &Stop,
+        command: &'static str,
+        project: Option<&Project>,
+    ) -> Self {
+        let mut reporters = Self::new(session, format, stop);
+        if actions::is_wanted(&session.env) {
+            let to = shell::standard_error();
+            reporters.0.push(Box::new(github::Github::new(session, command, project, to)));
+        }
+        reporters
+    }
+
     /// Those of a command that is run for what it prints, which is shown beside them: nothing of theirs changes the same lines.
     pub(crate) fn beside(session: &Session, format: MessageFormat, command: ActionName) -> Self {
         let human = Human::new(session.shell.verbosity, shell::has_colour()).beside(command);
-        let mut reporters: Vec<Box<dyn Reporter>> =
-            vec![Box::new(plain::Plain::new(human, shell::standard_error()))];
+        let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(session.shell.plain(human))];
         if format == MessageFormat::Json {
             reporters.push(Box::new(json::Json::new(std::io::stdout())));
         }
@@ -73,6 +91,7 @@ fn is_live(env: &Map<OsString, OsString>, is_terminal: bool, verbosity: Verbosit
         && ["CI", "NO_COLOR"].iter().all(|name| variable(name).is_none());
     is_terminal
         && verbosity > Verbosity::Quiet
+        && !actions::is_reading(env)
         && match variable("CARGO_TERM_PROGRESS_WHEN") {
             Some("never") => false,
             Some("always") => true,

@@ -2,6 +2,7 @@
 
 use super::Reporter;
 use super::human::Human;
+use crate::github;
 use granular::event::{Event, Summary};
 use std::io::Write;
 
@@ -9,15 +10,24 @@ use std::io::Write;
 pub(crate) struct Plain<W> {
     human: Human,
     to: W,
+    /// Whether GitHub Actions reads it.
+    is_guarded: bool,
 }
 
 impl<W: Write> Plain<W> {
     /// Writes the words of `human` to `to`.
     pub(crate) fn new(human: Human, to: W) -> Self {
-        Self { human, to }
+        Self { human, to, is_guarded: false }
+    }
+
+    /// In a way that GitHub Actions obeys nothing of it, if it reads it.
+    pub(crate) fn guarded(self, is_guarded: bool) -> Self {
+        Self { is_guarded, ..self }
     }
 
     fn write(&mut self, text: &str) {
+        let guarded = if self.is_guarded { Some(github::guarded(text)) } else { None };
+        let text = guarded.as_deref().unwrap_or(text);
         if !text.is_empty() {
             let _ = self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush());
         }
