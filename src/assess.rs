@@ -176,7 +176,8 @@ fn assess_one(
         Verdict::FileSet => (Outlook::Fresh, Vec::new(), Some(Vec::new())),
         Verdict::Fresh(record) => (Outlook::Fresh, Vec::new(), Some(record.result.outputs.clone())),
         Verdict::Stale { reasons, hit: Some(result) } => {
-            let store = ground.store.map_or("", |store| store.name()).to_owned();
+            let key = &checked.fingerprint.key;
+            let store = ground.store.map_or("", |store| store.source(key)).to_owned();
             (Outlook::Restored(store), reasons.clone(), Some(result.outputs.clone()))
         }
         Verdict::CheckedIn { reasons, result, files } => {

@@ -98,7 +98,9 @@ pub(crate) fn run(
     let (to_pool, jobs) = mpsc::channel();
     let jobs = Mutex::new(jobs);
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
-    let workers = edges.jobserver.limit().unwrap_or(processors).min(processors).min(planned.len());
+    let workers = edges.jobserver.limit().unwrap_or(processors).min(processors);
+    let lanes = ground.store.map_or(0, |store| store.lanes());
+    let workers = workers.max(lanes).min(planned.len());
     thread::scope(|scope| {
         for _ in 0..workers {
             let to_owner = to_owner.clone();
@@ -566,7 +568,9 @@ impl<'a, 'r> Owner<'a, 'r> {
                 self.warn(warnings);
                 let source = match &checked.verdict {
                     Verdict::CheckedIn { files, .. } => files.name(),
-                    _ => self.ground.store.map_or("", |store| store.name()),
+                    _ => {
+                        self.ground.store.map_or("", |store| store.source(&checked.fingerprint.key))
+                    }
                 };
                 let source = source.to_owned();
                 let saved = result.duration.saturating_sub(duration);

@@ -198,7 +198,7 @@ banana = 1
 "), @"
     unknown key `banana` in `workspace.metadata.granular`
       --> Cargo.toml:3:1 [banana]
-      = help: there are `granular-version`, `cache-dir`, `cache-size` and `steps`
+      = help: there are `granular-version`, `cache-dir`, `cache-size`, `remote` and `steps`
     ");
     // A misspelt setting.
     assert_snapshot!(mistakes(r#"[workspace.metadata.granular]

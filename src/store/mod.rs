@@ -19,6 +19,16 @@ pub trait Store: Send + Sync {
     /// What messages call it, as in "local cache".
     fn name(&self) -> &str;
 
+    /// Where the result came from that [`Store::result`] gave last for `key`: its own name, or that of another store behind it.
+    fn source(&self, _key: &Key) -> &str {
+        self.name()
+    }
+
+    /// How many results it can well be asked for at once, where that is more than there are processors: most of the time it waits for an answer.
+    fn lanes(&self) -> usize {
+        0
+    }
+
     /// The result filed under `key`. `Ok(None)` is a plain miss.
     fn result(&self, key: &Key) -> Result<Option<ActionResult>, StoreError>;
 
@@ -38,6 +48,7 @@ pub trait Store: Send + Sync {
     /// Notes that a run with this static key read `set`, in front of the sets that are noted already; see [`crate::found::with`]. Of two who do so at
     /// the same moment one may be lost, which costs a run.
     fn save_found(&self, key: &Key, set: &FoundSet) -> Result<(), StoreError>;
+
     /// With which tools results were made of what has this key without its tools, the newest first. A store need not know.
     fn made_with(&self, _without_tools: &Key) -> Result<Vec<MadeWith>, StoreError> {
         Ok(Vec::new())

@@ -516,7 +516,7 @@ fn an_unknown_setting_is_told_with_those_that_there_are() {
     5 | colour = "red"
       | ^^^^^^
       |
-      = help: there are `granular-version`, `cache-dir`, `cache-size` and `steps`
+      = help: there are `granular-version`, `cache-dir`, `cache-size`, `remote` and `steps`
 
     error: 1 mistake in the configuration
     "#);
