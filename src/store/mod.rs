@@ -6,6 +6,7 @@ pub mod made_with;
 pub mod memory;
 pub mod place;
 
+use crate::action::ActionName;
 use crate::digest::{Digest, Key};
 use crate::error::Error;
 use crate::found::FoundSet;
@@ -42,6 +43,9 @@ pub trait Store: Send + Sync {
     /// Files `result` under `key`, after all of its blobs have been kept. Replaces one that is there.
     fn save_result(&self, key: &Key, result: &ActionResult) -> Result<(), StoreError>;
 
+    /// Told when all that belongs to a result has been kept: a store that shares results with other machines may do so from now on.
+    fn share(&self, _key: &Key, _origin: &Origin) {}
+
     /// The sets of files that runs with this static key were found to read, the latest first; none if none are known.
     fn found(&self, key: &Key) -> Result<Vec<FoundSet>, StoreError>;
 
@@ -58,6 +62,15 @@ pub trait Store: Send + Sync {
     fn note_made_with(&self, _without_tools: &Key, _made: &MadeWith) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+/// Where a result was made, for a store that shares it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// The action.
+    pub action: ActionName,
+    /// Absolute paths of this checkout that must not stand in what is shared.
+    pub places: Vec<String>,
 }
 
 /// Why a store could not do it. None of these fails a build, but for [`StoreError::Destination`].

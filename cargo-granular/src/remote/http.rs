@@ -221,8 +221,9 @@ fn failure(error: Error) -> Failure {
             | ErrorKind::UnexpectedEof => {
                 Failure::Broken(format!("the connection breaks off: {error}"))
             }
+            // What cannot be deciphered, or comes from somebody else.
             ErrorKind::InvalidData => {
-                Failure::Failed(format!("its answer cannot be read: {error}"))
+                Failure::Unreachable(format!("no encrypted connection comes about: {error}"))
             }
             _ => Failure::Unreachable(format!("it cannot be reached: {error}")),
         },

@@ -6,6 +6,7 @@ use super::fetch::{AT_ONCE, Fetcher};
 use super::health::Health;
 use super::http::Http;
 use super::name::{Kind, Name};
+use super::native::Limits;
 use super::upload::Uploader;
 use super::wire::Wire;
 use crate::cache::Cache;
@@ -22,7 +23,7 @@ use granular::found::{self, FoundSet};
 use granular::result::ActionResult;
 use granular::store::local::LocalStore;
 use granular::store::made_with::{self, MadeWith};
-use granular::store::{Store, StoreError};
+use granular::store::{Origin, Store, StoreError};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -149,7 +150,10 @@ impl Layered {
                 message: wording::one_line(&message),
                 help: Some("`--remote off` builds without it".to_owned()),
             }),
-            None => Ok(self.health.messages()),
+            None => {
+                let unshared = self.uploader.as_ref().and_then(Uploader::unshared);
+                Ok(self.health.messages().into_iter().chain(unshared).collect())
+            }
         }
     }
 
@@ -177,9 +181,9 @@ impl Layered {
         Ok(result)
     }
 
-    fn save_remotely(&self, kind: Kind, key: &Key) {
+    fn save_remotely(&self, kind: Kind, key: &Key, origin: Option<&Origin>) {
         if let Some(uploader) = &self.uploader {
-            uploader.save(kind, *key);
+            uploader.save(kind, *key, origin.map(Limits::new).unwrap_or_default());
         }
     }
 }
@@ -222,8 +226,11 @@ impl Store for Layered {
     fn save_result(&self, key: &Key, result: &ActionResult) -> std::result::Result<(), StoreError> {
         self.local.save_result(key, result)?;
         self.known().taken.remove(key);
-        self.save_remotely(Kind::Result, key);
         Ok(())
+    }
+
+    fn share(&self, key: &Key, origin: &Origin) {
+        self.save_remotely(Kind::Result, key, Some(origin));
     }
 
     fn found(&self, key: &Key) -> std::result::Result<Vec<FoundSet>, StoreError> {
@@ -239,7 +246,7 @@ impl Store for Layered {
 
     fn save_found(&self, key: &Key, set: &FoundSet) -> std::result::Result<(), StoreError> {
         self.local.save_found(key, set)?;
-        self.save_remotely(Kind::Found, key);
+        self.save_remotely(Kind::Found, key, None);
         Ok(())
     }
 
@@ -262,7 +269,7 @@ impl Store for Layered {
         made: &MadeWith,
     ) -> std::result::Result<(), StoreError> {
         self.local.note_made_with(without_tools, made)?;
-        self.save_remotely(Kind::MadeWith, without_tools);
+        self.save_remotely(Kind::MadeWith, without_tools, None);
         Ok(())
     }
 }

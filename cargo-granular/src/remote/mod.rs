@@ -4,7 +4,7 @@
 //! In reading order: [`ask`] says which remote is meant and what may be done with it ([`place`], [`ci`]); [`layered`] is the store that a build
 //! is given; [`fetch`] and [`upload`] do its work on threads of their own ([`crew`]); [`health`] decides when a remote that misbehaves is left alone
 //! and what is told of it. [`wire`] is what a kind of remote has to be able to do, and [`http`] the kind that there is. [`message`] and [`name`]
-//! translate what we keep into what servers of Bazel's caches know.
+//! translate what we keep into what servers of Bazel's caches know; [`native`] finds what is of use in one place only.
 //!
 //! # What lies on a remote
 //!
@@ -33,6 +33,7 @@ mod http;
 mod layered;
 mod message;
 mod name;
+mod native;
 mod place;
 mod upload;
 mod wire;

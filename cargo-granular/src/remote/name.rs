@@ -76,8 +76,8 @@ impl Namer {
     }
 }
 
-/// Both digests of all that is left to read.
-pub(super) fn both_of(mut from: &File) -> io::Result<(Name, Digest)> {
+/// Both digests of all that is left to read, which `watch` sees as well.
+pub(super) fn both_of(mut from: &File, mut watch: impl FnMut(&[u8])) -> io::Result<(Name, Digest)> {
     let (mut theirs, mut ours) = (Namer::default(), Hasher::default());
     let mut buffer = vec![0; granular::digest::CHUNK];
     loop {
@@ -87,6 +87,7 @@ pub(super) fn both_of(mut from: &File) -> io::Result<(Name, Digest)> {
                 let bytes = buffer.get(..count).unwrap_or_default();
                 theirs.update(bytes);
                 ours.update(bytes);
+                watch(bytes);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

@@ -1,13 +1,16 @@
 //! Brings results from the local cache to a remote, while the build goes on. Knows no step and no way to speak to a remote.
 //!
-//! What is to be written is noted in the directory of the cache, `uploads/REMOTE/KIND-KEY`, an empty file for each, before anything is done about it, and the
+//! What is to be written is noted in the directory of the cache, a file `uploads/REMOTE/KIND-KEY` for each (see [`super::native`]), before anything is done about it, and the
 //! note is taken away when it is written. So what a build did not come to, or what it was killed over, the next build finds that writes to the same remote.
 
 use super::crew::Crew;
 use super::health::{Health, What};
 use super::message::Entry;
 use super::name::{self, Address, Kind, Name};
+use super::native::Limits;
 use super::wire::{Failure, Wire};
+use crate::wording;
+use granular::content::Content;
 use granular::digest::{Digest, Hash, Key};
 use granular::found;
 use granular::result::ActionResult;
@@ -15,7 +18,7 @@ use granular::store::Store as _;
 use granular::store::local::LocalStore;
 use granular::store::made_with;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs;
 use std::io::Seek as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -49,11 +52,23 @@ struct Shared {
     blobs: Crew,
     /// What is known to be there.
     there: Mutex<BTreeSet<Name>>,
+    /// What stays here although it was to be written, for people.
+    unshared: Mutex<BTreeSet<String>>,
     queued: AtomicUsize,
     /// How many of them have come to their end, well or not.
     done: AtomicUsize,
     written: AtomicUsize,
     bytes: AtomicU64,
+}
+
+/// What has become of a blob that was to be written.
+enum Blob {
+    /// It is there, under that name.
+    There(Name),
+    /// The local cache does not have it any more, or not as it was.
+    Lost,
+    /// It has something in it that is of use here only.
+    Native,
 }
 
 /// What has become of what was to be written.
@@ -80,6 +95,7 @@ impl Uploader {
             notes,
             blobs: Crew::new(BLOBS_AT_ONCE),
             there: Mutex::default(),
+            unshared: Mutex::default(),
             queued: AtomicUsize::new(0),
             done: AtomicUsize::new(0),
             written: AtomicUsize::new(0),
@@ -96,25 +112,42 @@ impl Uploader {
                 let hash = note.strip_prefix(kind.word())?.strip_prefix('-')?;
                 Some((*kind, Key(Hash::parse(hash)?)))
             });
-            if let Some((kind, key)) = parsed {
-                self.queue(kind, key);
+            let Some((kind, key)) = parsed else { continue };
+            let text = fs::read_to_string(self.shared.note(kind, &key)).unwrap_or_default();
+            match Limits::from_text(&text) {
+                Some(limits) => self.queue(kind, key, limits),
+                // One that was cut short does not say what must not be shared.
+                None => drop(fs::remove_file(self.shared.note(kind, &key))),
             }
         }
     }
 
     /// Notes that something is to be written.
-    pub(super) fn save(&self, kind: Kind, key: Key) {
+    pub(super) fn save(&self, kind: Kind, key: Key, limits: Limits) {
         let note = self.shared.note(kind, &key);
         // Without a note it is written now or never.
-        let _ = fs::create_dir_all(&self.shared.notes).and_then(|()| File::create(note));
-        self.queue(kind, key);
+        let _ =
+            fs::create_dir_all(&self.shared.notes).and_then(|()| fs::write(note, limits.to_text()));
+        self.queue(kind, key, limits);
     }
 
-    fn queue(&self, kind: Kind, key: Key) {
+    /// Which results stay here, as a message, if any do.
+    pub(super) fn unshared(&self) -> Option<String> {
+        let unshared = self.shared.unshared.lock().unwrap_or_else(PoisonError::into_inner);
+        (!unshared.is_empty()).then(|| {
+            let names: Vec<String> = unshared.iter().cloned().collect();
+            format!(
+                "not shared, since the path of this checkout stands in it: {} (a flag such as -trimpath may keep it out; `portable = true` shares it all the same)",
+                wording::some(&names, 3)
+            )
+        })
+    }
+
+    fn queue(&self, kind: Kind, key: Key, limits: Limits) {
         let shared = Arc::clone(&self.shared);
         shared.queued.fetch_add(1, Ordering::SeqCst);
         self.results.give(move || {
-            if shared.write(kind, &key).is_ok() {
+            if shared.write(kind, &key, &limits).is_ok() {
                 let _ = fs::remove_file(shared.note(kind, &key));
                 shared.written.fetch_add(1, Ordering::SeqCst);
             }
@@ -148,9 +181,9 @@ impl Shared {
     }
 
     /// Writes what the local cache has. If it has nothing any more, or something that is too large to be shared, there is nothing to write.
-    fn write(self: &Arc<Self>, kind: Kind, key: &Key) -> Result<(), Failure> {
+    fn write(self: &Arc<Self>, kind: Kind, key: &Key, limits: &Limits) -> Result<(), Failure> {
         let entry = match kind {
-            Kind::Result => self.result(key)?,
+            Kind::Result => self.result(key, limits)?,
             Kind::Found => self.found(key)?,
             Kind::MadeWith => self.made_with(key)?,
         };
@@ -162,46 +195,65 @@ impl Shared {
     }
 
     /// Writes the blobs of a result, and gives its entry.
-    fn result(self: &Arc<Self>, key: &Key) -> Result<Option<Entry>, Failure> {
+    fn result(self: &Arc<Self>, key: &Key, limits: &Limits) -> Result<Option<Entry>, Failure> {
         let Ok(Some(result)) = self.local.result(key) else { return Ok(None) };
+        // What was printed is for people, and names the place where it was printed more often than not.
+        let log = result.log;
         let digests: BTreeSet<Digest> = result.blobs().copied().collect();
         let (done, told) = mpsc::channel();
         for digest in &digests {
             let (shared, digest, done) = (Arc::clone(self), *digest, done.clone());
+            let limits = if log == Some(digest) { Limits::default() } else { limits.clone() };
             self.blobs.give(move || {
-                let _ = done.send(shared.blob(&digest).map(|name| (digest, name)));
+                let _ = done.send(shared.blob(&digest, &limits).map(|blob| (digest, blob)));
             });
         }
         drop(done);
         let mut blobs = BTreeMap::new();
+        let mut is_lost = false;
         for answer in told {
-            let (digest, name) = answer?;
-            // What is gone or damaged here cannot be shared.
-            let Some(name) = name else { return Ok(None) };
-            blobs.insert(digest, name);
+            match answer? {
+                (digest, Blob::There(name)) => drop(blobs.insert(digest, name)),
+                (_, Blob::Lost) => is_lost = true,
+                (digest, Blob::Native) => {
+                    is_lost = true;
+                    let name = path_of(&result, &digest);
+                    let mut unshared = self.unshared.lock().unwrap_or_else(PoisonError::into_inner);
+                    unshared.insert(format!("`{name}` of `{}`", limits.action()));
+                }
+            }
+        }
+        if is_lost {
+            return Ok(None);
         }
         // Where somebody's checkout lies is nobody else's business.
         let text = ActionResult { made_in: String::new(), ..result }.to_text(key).into_bytes();
         Ok(Some(Entry { text, blobs }))
     }
 
-    /// Writes a blob, unless it is there, and says its name; `None` if the local cache does not have it.
-    fn blob(&self, digest: &Digest) -> Result<Option<Name>, Failure> {
-        let Ok(mut file) = self.local.open_blob(digest) else { return Ok(None) };
-        let Ok((name, found)) = name::both_of(&file) else { return Ok(None) };
+    /// Writes a blob, unless it is there already or may not be.
+    fn blob(&self, digest: &Digest, limits: &Limits) -> Result<Blob, Failure> {
+        let Ok(mut file) = self.local.open_blob(digest) else { return Ok(Blob::Lost) };
+        let mut search = limits.search();
+        let Ok((name, found)) = name::both_of(&file, |bytes| search.take(bytes)) else {
+            return Ok(Blob::Lost);
+        };
         if found != *digest {
-            return Ok(None);
+            return Ok(Blob::Lost);
+        }
+        if search.has_found() {
+            return Ok(Blob::Native);
         }
         let there = || self.there.lock().unwrap_or_else(PoisonError::into_inner);
         if digest.size == 0 || there().contains(&name) {
-            return Ok(Some(name));
+            return Ok(Blob::There(name));
         }
         let address = Address { name, size: digest.size };
         let is_there = digest.size > WORTH_ASKING
             && self.health.ask(What::Save, || self.wire.has_blob(&address))?;
         if !is_there {
             if file.rewind().is_err() {
-                return Ok(None);
+                return Ok(Blob::Lost);
             }
             self.health.ask(What::Save, || {
                 let _ = (&file).rewind();
@@ -210,7 +262,7 @@ impl Shared {
             self.bytes.fetch_add(digest.size, Ordering::Relaxed);
         }
         there().insert(name);
-        Ok(Some(name))
+        Ok(Blob::There(name))
     }
 
     /// What was found here, in front of what others found: of two who write at the same moment one may be lost, which costs a run.
@@ -239,4 +291,11 @@ impl Shared {
         let message = self.health.ask(What::Save, || self.wire.entry(&name))?;
         Ok(message.and_then(|message| Some(Entry::from_message(&message).ok()?.text)))
     }
+}
+
+/// Where the bytes of a blob stand among the outputs of a result.
+fn path_of(result: &ActionResult, blob: &Digest) -> String {
+    let has = |content: &Content| matches!(content, Content::File { digest, .. } if digest == blob);
+    let output = result.outputs.iter().find(|output| has(&output.content));
+    output.map_or_else(|| "its log".to_owned(), |output| output.path.to_string())
 }

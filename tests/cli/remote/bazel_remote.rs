@@ -176,3 +176,38 @@ fn bazel_remote_that_wants_a_password_gets_it_and_is_read_by_those_who_have_none
     assert_eq!(second.ran(), ["more"], "{run}");
     assert!(warnings(&run)[0].contains("it refuses writing (401"), "{run}");
 }
+
+#[test]
+fn bazel_remote_is_spoken_to_with_encryption_if_its_certificate_is_one_that_is_trusted() {
+    let p = workspace();
+    let [certificate, key] = ["certificate", "key"].map(|name| p.root().with_file_name(name));
+    let made = Command::new("openssl")
+        .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost".split(' '))
+        .args(["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .stderr(Stdio::null())
+        .status();
+    assert!(made.unwrap().success());
+    let [certificate, key] = [certificate, key].map(|path| path.to_str().unwrap().to_owned());
+    let more = ["--tls_cert_file", &certificate, "--tls_key_file", &key];
+    let Some(server) = BazelRemote::start(&p, &more) else { return };
+    let url = format!("https://localhost:{}", server.port);
+    let run = writing(&p, &url).env("SSL_CERT_FILE", &certificate).run().success();
+    assert!(warnings(&run).is_empty(), "{run}");
+    let second = p.elsewhere();
+    reading(&second, &url).env("SSL_CERT_FILE", &certificate).run().success();
+    assert!(second.ran().is_empty());
+    assert_eq!(left_by(&second), left_by(&p));
+
+    let stranger = p.elsewhere();
+    let run = reading(&stranger, &url).run().success();
+    assert_eq!(stranger.ran().len(), 4);
+    assert!(
+        warnings(&run).len() == 1
+            && warnings(&run)[0].contains("no encrypted connection comes about"),
+        "{run}"
+    );
+}

@@ -217,3 +217,37 @@ fn no_secret_and_no_place_of_a_checkout_is_sent() {
     assert!(left.values().all(|entry| *entry == crate::faults::Entry::Directory), "{left:?}");
     let _ = fs::remove_dir_all(uploads);
 }
+
+#[test]
+fn outputs_that_name_the_checkout_stay_here_unless_they_are_said_to_be_portable() {
+    let script = "pwd > {out}/where; echo fine > {out}/fine";
+    let more = "inputs = []\noutputs = [\"{out}\"]";
+    let p = project(
+        &[
+            step("native", script, more),
+            step("portable", script, &format!("{more}\nportable = true")),
+            step("prints", "pwd", "inputs = []\noutputs = []"),
+        ]
+        .concat(),
+    );
+    let (server, second) = (Server::start(), p.elsewhere());
+    let run = writing(&p, &server.url()).run().success();
+    let told =
+        "not shared, since the path of this checkout stands in it: `{out}/where` of `#native` (";
+    assert!(warnings(&run).len() == 1 && warnings(&run)[0].contains(told), "{run}");
+    reading(&second, &server.url()).run().success();
+    assert_eq!(second.ran(), ["native"]);
+}
+
+#[test]
+fn what_a_killed_build_has_left_to_write_stays_here_as_well() {
+    let script = "pwd > {out}/where";
+    let p = project(&step("native", script, "inputs = []\noutputs = [\"{out}\"]"));
+    let server = Server::start();
+    writing(&p, &server.url()).env("GRANULAR_REMOTE_WAIT", "0").run().success();
+    p.write("Cargo.toml", p.read("Cargo.toml") + "\n");
+    writing(&p, &server.url()).run().success();
+    let root = p.root().to_str().unwrap();
+    let kept = server.kept("cas");
+    assert!(kept.values().all(|bytes| !String::from_utf8_lossy(bytes).contains(root)));
+}
