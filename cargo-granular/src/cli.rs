@@ -48,10 +48,11 @@ Environment:
   GRANULAR_GITHUB      off: neither of these
 
 Exit codes:
-  0    Done, also when the cache misbehaved
+  0    Done, also when the cache or a remote misbehaved
   1    A step failed, verify or reproduce found a difference, or cache import refused a file
   2    A mistake in the configuration or in the usage; nothing has run
-  3    The environment: a tool is missing, the workspace cannot be written, a disk is full
+  3    The environment: a tool is missing, the workspace cannot be written, a disk is full,
+       a remote cache is required and cannot be used
   130  Interrupted; what was finished is kept";
 
 /// Cargo for the rest of the monorepo: brings declared build steps up to date beside your crates
@@ -787,10 +788,11 @@ mod tests {
           GRANULAR_GITHUB      off: neither of these
 
         Exit codes:
-          0    Done, also when the cache misbehaved
+          0    Done, also when the cache or a remote misbehaved
           1    A step failed, verify or reproduce found a difference, or cache import refused a file
           2    A mistake in the configuration or in the usage; nothing has run
-          3    The environment: a tool is missing, the workspace cannot be written, a disk is full
+          3    The environment: a tool is missing, the workspace cannot be written, a disk is full,
+               a remote cache is required and cannot be used
           130  Interrupted; what was finished is kept
         ");
     }
