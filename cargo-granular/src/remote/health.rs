@@ -18,8 +18,16 @@ pub(super) enum What {
     Entry,
     /// A blob is read.
     Blob,
-    /// Something is written, or it is asked whether it has to be.
+    /// It is asked what of something that is to be written is there.
+    Look,
+    /// Something is written.
     Save,
+}
+
+impl What {
+    fn is_for_writing(self) -> bool {
+        matches!(self, Self::Look | Self::Save)
+    }
 }
 
 /// How one remote has done so far in this build.
@@ -39,7 +47,7 @@ struct State {
     /// Why nothing is written any more.
     write_off: Option<String>,
     /// Failures in a row, for each [`What`].
-    failures: [usize; 3],
+    failures: [usize; 4],
     /// All failures: the first, and how many.
     failed: Option<(String, usize)>,
     /// What was not right: the first, and how many.
@@ -88,7 +96,7 @@ impl Health {
     /// Whether nothing is asked any more.
     pub(super) fn is_off(&self, what: What) -> bool {
         let state = self.state();
-        state.off.is_some() || (what == What::Save && state.write_off.is_some())
+        state.off.is_some() || (what.is_for_writing() && state.write_off.is_some())
     }
 
     /// Something came that was not right.
@@ -154,7 +162,9 @@ impl Health {
             return;
         }
         match what {
-            What::Save => state.write_off = state.write_off.take().or_else(|| Some(why.clone())),
+            What::Look | What::Save => {
+                state.write_off = state.write_off.take().or_else(|| Some(why.clone()))
+            }
             What::Entry | What::Blob => self.switch_off(&mut state, why.clone()),
         }
     }

@@ -34,6 +34,9 @@ const BLOBS_AT_ONCE: usize = 8;
 /// Whether a larger blob is there is asked before it is sent, in bytes; to send a smaller one costs no more than the question.
 const WORTH_ASKING: u64 = 4 * 1024;
 
+/// What is to be written is forgotten after this time.
+const OLDEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// How often the end of a build looks whether all is written.
 const PATIENCE: Duration = Duration::from_millis(10);
 
@@ -104,10 +107,16 @@ impl Uploader {
         Self { shared: Arc::new(shared), results: Crew::new(RESULTS_AT_ONCE) }
     }
 
-    /// Begins with what earlier builds have left.
+    /// Begins with what earlier builds have left. What could not be written for so long that nobody waits for it is forgotten.
     pub(super) fn resume(&self) {
         let notes = fs::read_dir(&self.shared.notes).into_iter().flatten().flatten();
-        for note in notes.filter_map(|note| note.file_name().into_string().ok()) {
+        for note in notes {
+            let modified = note.metadata().and_then(|metadata| metadata.modified());
+            if modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age > OLDEST)) {
+                let _ = fs::remove_file(note.path());
+                continue;
+            }
+            let Ok(note) = note.file_name().into_string() else { continue };
             let parsed = Kind::ALL.iter().find_map(|kind| {
                 let hash = note.strip_prefix(kind.word())?.strip_prefix('-')?;
                 Some((*kind, Key(Hash::parse(hash)?)))
@@ -250,7 +259,7 @@ impl Shared {
         }
         let address = Address { name, size: digest.size };
         let is_there = digest.size > WORTH_ASKING
-            && self.health.ask(What::Save, || self.wire.has_blob(&address))?;
+            && self.health.ask(What::Look, || self.wire.has_blob(&address))?;
         if !is_there {
             if file.rewind().is_err() {
                 return Ok(Blob::Lost);
@@ -288,7 +297,7 @@ impl Shared {
     /// The text of an entry that is there.
     fn text(&self, kind: Kind, key: &Key) -> Result<Option<Vec<u8>>, Failure> {
         let name = Name::of_entry(kind, key);
-        let message = self.health.ask(What::Save, || self.wire.entry(&name))?;
+        let message = self.health.ask(What::Look, || self.wire.entry(&name))?;
         Ok(message.and_then(|message| Some(Entry::from_message(&message).ok()?.text)))
     }
 }

@@ -295,6 +295,26 @@ fn a37_slow_writing_holds_no_build_for_longer_than_it_may_and_comes_later() {
 }
 
 #[test]
+fn what_could_not_be_written_for_a_week_is_forgotten() {
+    let (p, server) = (three_files(), Server::start());
+    server.trick(|request, _| (request.method == "PUT").then_some(Twist::Status(403, "")));
+    writing(&p, &server.url()).run().success();
+    let notes = |p: &Project| -> Vec<_> {
+        let remote = fs::read_dir(p.cache().join("uploads")).unwrap().next().unwrap().unwrap();
+        fs::read_dir(remote.path()).unwrap().map(|note| note.unwrap().path()).collect()
+    };
+    assert_eq!(notes(&p).len(), 2);
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(8 * 24 * 60 * 60);
+    for note in notes(&p) {
+        fs::File::options().append(true).open(note).unwrap().set_modified(long_ago).unwrap();
+    }
+    server.behave();
+    p.write("Cargo.toml", p.read("Cargo.toml") + "\n");
+    writing(&p, &server.url()).run().success();
+    assert!(server.requests().is_empty() && notes(&p).is_empty());
+}
+
+#[test]
 fn a37_an_interrupt_does_not_wait_for_what_is_written() {
     let (p, server) = (three_files(), Server::start());
     let arrived = Arc::new(AtomicBool::new(false));

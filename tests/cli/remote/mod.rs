@@ -2,6 +2,7 @@
 
 mod bazel_remote;
 mod faults;
+mod nginx;
 mod server;
 mod sharing;
 mod trust;
@@ -81,6 +82,31 @@ fn steps(number: usize) -> Project {
 fn three_files() -> Project {
     let script = "echo log; for name in a b c; do echo $name > {out}/$name; done";
     project(&step("gen", script, "inputs = []\noutputs = [\"{out}\"]"))
+}
+
+/// Steps of all sorts: a program, links, empty things, a large file, a check, one that needs another, and one with a depfile.
+fn workspace() -> Project {
+    let script = "mkdir {out}/empty; : > {out}/nothing; echo x > {out}/file; cp {out}/file {out}/program; chmod +x {out}/program; \
+                  ln -s file {out}/link; head -c 3000000 /dev/zero > {out}/large; echo told";
+    let p = project(
+        &[
+            step("gen", script, "inputs = [\"in.txt\"]\noutputs = [\"{out}\"]"),
+            step(
+                "use",
+                "cat {needs.gen.out}/file in.txt > {out}/copy",
+                "inputs = [\"in.txt\"]\noutputs = [\"{out}/copy\"]\nneeds = [\"gen\"]",
+            ),
+            step("check", "echo all is well", "inputs = [\"in.txt\"]\noutputs = []"),
+            step(
+                "c",
+                "cat a.h > {out}/o; echo '{out}/o: a.h' > {out}/o.d",
+                "inputs = []\ndepfile = \"{out}/o.d\"\noutputs = [\"{out}/o\"]",
+            ),
+        ]
+        .concat(),
+    );
+    p.write("in.txt", "1\n").write("a.h", "1\n");
+    p
 }
 
 fn timed<T>(what: impl FnOnce() -> T) -> (T, Duration) {
