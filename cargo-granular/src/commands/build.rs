@@ -73,7 +73,8 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     if asked.dry_run {
         let edges = assess::Edges { store, env: &session.env };
         let exit = dry_run::run(session, &opened, &wanted, asked, &edges)?;
-        remote::finish(shared.as_ref(), session, &mut |message| session.shell.warn(&message))?;
+        let told = remote::finish(shared.as_ref(), &mut |message| session.shell.warn(&message))?;
+        remote::tell(session, told);
         return Ok(exit);
     }
     let edges =
@@ -95,10 +96,11 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
             format!("processes that hid from the steps that started them were killed: {names}");
         reporters.event(&Event::Warning { message });
     }
-    remote::finish(shared.as_ref(), session, &mut |message| {
+    let told = remote::finish(shared.as_ref(), &mut |message| {
         reporters.event(&Event::Warning { message });
     })?;
     reporters.summary(&summary);
+    remote::tell(session, told);
     if let Some(cache) = cache.as_ref().filter(|_| !summary.stopped) {
         tidy(session, cache);
     }

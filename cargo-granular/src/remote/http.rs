@@ -21,7 +21,7 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// How long an answer may take to begin, and to go on.
 const ANSWER: Duration = Duration::from_secs(3);
 
-/// How long an answer may take to what was written: servers look at it first. Nothing waits for that but the end of a build, which has its own limit.
+/// How long writing may stand still, and its answer may take: servers look at it first. Nothing waits for that but the end of a build, which has its own limit.
 const SAVED: Duration = Duration::from_secs(60);
 
 /// What comes more slowly than this many bytes in the time of [`ANSWER`] is given up.
@@ -77,8 +77,9 @@ impl Http {
             Some(value) => request.header("authorization", value),
             None => request,
         };
-        let config =
-            request.config().timeout_recv_response(Some(SAVED)).timeout_per_read(Some(SAVED));
+        let config = request.config();
+        let config = config.timeout_recv_response(Some(SAVED)).timeout_per_read(Some(SAVED));
+        let config = config.timeout_per_write(Some(SAVED));
         let mut response = config.build().send(body).map_err(failure)?;
         check(&response, "writing")?;
         // A connection serves again when nothing is left in it; what stands there says nothing to us.

@@ -7,7 +7,7 @@ use super::health::Health;
 use super::http::Http;
 use super::name::{Kind, Name};
 use super::native::Limits;
-use super::upload::Uploader;
+use super::upload::{Uploader, Written};
 use super::wire::Wire;
 use crate::cache::Cache;
 use crate::cli::RemoteFlags;
@@ -26,7 +26,7 @@ use granular::store::made_with::{self, MadeWith};
 use granular::store::{Origin, Store, StoreError};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The local cache, with a remote behind it.
@@ -108,53 +108,54 @@ pub(crate) fn store<'a>(
 }
 
 /// The end of a build: waits for what is still to be written, and warns of what the remote has done. An error if it was required and could not be
-/// used.
+/// used. What is to be said with `-v` behind all else comes back.
 pub(crate) fn finish(
     layered: Option<&Layered>,
-    session: &Session,
     warn: &mut dyn FnMut(String),
-) -> Result<()> {
-    let Some(layered) = layered else { return Ok(()) };
-    layered.finish(session)?.into_iter().for_each(warn);
-    Ok(())
+) -> Result<Option<String>> {
+    let Some(layered) = layered else { return Ok(None) };
+    let uploader = layered.uploader.as_ref();
+    let written = uploader.map(|uploader| uploader.drain(layered.asked.wait));
+    if let Some(message) = layered.health.is_missed() {
+        return Err(Trouble::Environment {
+            message: wording::one_line(&message),
+            help: Some("`--remote off` builds without it".to_owned()),
+        });
+    }
+    let unshared = uploader.and_then(Uploader::unshared);
+    layered.health.messages().into_iter().chain(unshared).for_each(warn);
+    Ok(Some(layered.told(written)))
+}
+
+/// Says with `-v` what a remote was asked for.
+pub(crate) fn tell(session: &Session, told: Option<String>) {
+    if session.shell.verbosity >= Verbosity::Verbose
+        && let Some(told) = told
+    {
+        session.shell.status("Remote", &wording::one_line(&told));
+    }
 }
 
 impl Layered {
-    fn finish(&self, session: &Session) -> Result<Vec<String>> {
-        let written = self
-            .uploader
-            .as_ref()
-            .map(|uploader| uploader.drain(self.asked.wait))
-            .unwrap_or_default();
-        if session.shell.verbosity >= Verbosity::Verbose {
-            let counts = &self.fetcher.counts;
-            let read = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
-            let mut told = format!(
-                "{}: asked for {}, brought {} ({})",
-                self.asked.place.host,
-                wording::count(read(&counts.entries_asked) as usize, "key"),
-                wording::count(read(&counts.blobs) as usize, "blob"),
-                quantity::size(read(&counts.bytes)),
-            );
-            if self.uploader.is_some() {
-                let entries = wording::count(written.entries, "result");
-                told += &format!(", wrote {entries} ({})", quantity::size(written.bytes));
-            }
+    /// What the remote was asked for, and what has been written.
+    fn told(&self, written: Option<Written>) -> String {
+        let counts = &self.fetcher.counts;
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let mut told = format!(
+            "{}: asked for {}, brought {} ({})",
+            self.asked.place.host,
+            wording::count(read(&counts.entries_asked) as usize, "key"),
+            wording::count(read(&counts.blobs) as usize, "blob"),
+            quantity::size(read(&counts.bytes)),
+        );
+        if let Some(written) = written {
+            let results = wording::count(written.results, "result");
+            told += &format!(", wrote {results} ({})", quantity::size(written.bytes));
             if written.left > 0 {
                 told += &format!("; {} left for a later build", written.left);
             }
-            session.shell.status("Remote", &wording::one_line(&told));
         }
-        match self.health.is_missed() {
-            Some(message) => Err(Trouble::Environment {
-                message: wording::one_line(&message),
-                help: Some("`--remote off` builds without it".to_owned()),
-            }),
-            None => {
-                let unshared = self.uploader.as_ref().and_then(Uploader::unshared);
-                Ok(self.health.messages().into_iter().chain(unshared).collect())
-            }
-        }
+        told
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -38,4 +38,4 @@ mod place;
 mod upload;
 mod wire;
 
-pub(crate) use layered::{finish, open, store};
+pub(crate) use layered::{finish, open, store, tell};

@@ -60,7 +60,9 @@ struct Shared {
     queued: AtomicUsize,
     /// How many of them have come to their end, well or not.
     done: AtomicUsize,
+    /// How many have come to it well, and how many of those are results.
     written: AtomicUsize,
+    results_written: AtomicUsize,
     bytes: AtomicU64,
 }
 
@@ -77,9 +79,9 @@ enum Blob {
 /// What has become of what was to be written.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Written {
-    pub(super) entries: usize,
+    pub(super) results: usize,
     pub(super) bytes: u64,
-    /// What a later build has to write.
+    /// How many results, and notes beside them, a later build has to write.
     pub(super) left: usize,
 }
 
@@ -102,6 +104,7 @@ impl Uploader {
             queued: AtomicUsize::new(0),
             done: AtomicUsize::new(0),
             written: AtomicUsize::new(0),
+            results_written: AtomicUsize::new(0),
             bytes: AtomicU64::new(0),
         };
         Self { shared: Arc::new(shared), results: Crew::new(RESULTS_AT_ONCE) }
@@ -158,6 +161,8 @@ impl Uploader {
         self.results.give(move || {
             if shared.write(kind, &key, &limits).is_ok() {
                 let _ = fs::remove_file(shared.note(kind, &key));
+                let is_result = usize::from(kind == Kind::Result);
+                shared.results_written.fetch_add(is_result, Ordering::SeqCst);
                 shared.written.fetch_add(1, Ordering::SeqCst);
             }
             shared.done.fetch_add(1, Ordering::SeqCst);
@@ -177,7 +182,7 @@ impl Uploader {
         }
         let written = shared.written.load(Ordering::SeqCst);
         Written {
-            entries: written,
+            results: shared.results_written.load(Ordering::SeqCst),
             bytes: shared.bytes.load(Ordering::Relaxed),
             left: shared.queued.load(Ordering::SeqCst).saturating_sub(written),
         }

@@ -199,6 +199,17 @@ fn a_url_that_cannot_be_one_is_a_mistake_and_nothing_runs() {
         let run = p.command("build").arg("--remote").arg(url).run().code(2);
         assert!(run.stderr().contains(why), "{run}");
     }
+    let tables = p.read("Cargo.toml");
+    for (setting, why) in [
+        ("remote = \"\"", "`remote` is empty"),
+        ("remote = 3", "`remote` is not a string"),
+        ("remote = \"https://me:s3cret@cache.example\"", "has a user and a password in it"),
+    ] {
+        p.write("Cargo.toml", format!("{tables}\n[workspace.metadata.granular]\n{setting}\n"));
+        let run = p.granular("build").code(2);
+        assert!(run.stderr().contains(why), "{run}");
+    }
+    p.write("Cargo.toml", tables);
     let run = p.granular("build --remote require").code(2);
     assert!(run.stderr().contains("a remote cache is required, and none is named"), "{run}");
     assert!(p.ran().is_empty());
