@@ -2,6 +2,7 @@
 
 use crate::action::{self, ActionId};
 use crate::build::check::{self, Checked, Need, UpToDate, Verdict};
+use crate::build::places::Places;
 use crate::build::unavailable::{self, Lack, Way};
 use crate::build::{BuildError, Ground, files, find, plan};
 use crate::content::{Input, Output};
@@ -91,6 +92,7 @@ pub fn assess(
         findings: &find::Findings::new(project, &planned),
         forced: if force { wanted } else { &[] },
         beside: None,
+        places: Places::new(1),
     };
     // What each action would export; nothing for those of which that is not known before they run.
     let mut known: Map<ActionId, Arc<UpToDate>> = Map::new();
