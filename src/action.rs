@@ -64,6 +64,8 @@ pub struct Action {
     pub jobs: u32,
     /// Whether the platform stays out of the key.
     pub any_platform: bool,
+    /// See the field of the same name in [`crate::step::Step`].
+    pub portable: bool,
     /// What is done where it cannot run.
     pub fallback: Fallback,
 }

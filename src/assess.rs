@@ -2,6 +2,7 @@
 
 use crate::action::{self, ActionId};
 use crate::build::check::{self, Checked, Need, UpToDate, Verdict};
+use crate::build::places::Places;
 use crate::build::unavailable::{self, Lack, Way};
 use crate::build::{BuildError, Ground, files, find, plan};
 use crate::content::{Input, Output};
@@ -91,6 +92,7 @@ pub fn assess(
         findings: &find::Findings::new(project, &planned),
         forced: if force { wanted } else { &[] },
         beside: None,
+        places: Places::new(1),
     };
     // What each action would export; nothing for those of which that is not known before they run.
     let mut known: Map<ActionId, Arc<UpToDate>> = Map::new();
@@ -176,7 +178,8 @@ fn assess_one(
         Verdict::FileSet => (Outlook::Fresh, Vec::new(), Some(Vec::new())),
         Verdict::Fresh(record) => (Outlook::Fresh, Vec::new(), Some(record.result.outputs.clone())),
         Verdict::Stale { reasons, hit: Some(result) } => {
-            let store = ground.store.map_or("", |store| store.name()).to_owned();
+            let key = &checked.fingerprint.key;
+            let store = ground.store.map_or("", |store| store.source(key)).to_owned();
             (Outlook::Restored(store), reasons.clone(), Some(result.outputs.clone()))
         }
         Verdict::CheckedIn { reasons, result, files } => {

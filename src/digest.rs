@@ -121,6 +121,12 @@ impl Hasher {
         self.size += bytes.len() as u64;
     }
 
+    /// How many bytes were taken.
+    #[cfg(feature = "program")]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// The digest of all bytes that were taken.
     pub fn finish(&self) -> Digest {
         Digest { hash: Hash(*self.state.finalize().as_bytes()), size: self.size }

@@ -311,6 +311,7 @@ mod tests {
             retries: 0,
             jobs: 1,
             any_platform: false,
+            portable: false,
             cargo: Vec::new(),
             fallback: Default::default(),
         }

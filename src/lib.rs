@@ -57,7 +57,7 @@
 //! [`adhoc`], [`affected`](mod@affected), [`assess`](mod@assess), [`reproduce`](mod@reproduce), [`clean`](mod@clean) and some functions elsewhere are the program's alone: they are there with the
 //! feature `program`, which build scripts leave off, since a build dependency costs everyone a clean build of it.
 //!
-//! Two narrow seams have real implementations on both sides: a [`store::Store`] (a local directory, memory for tests) and an
+//! Two narrow seams have real implementations on both sides: a [`store::Store`] (a local directory, memory for tests, and in the program a remote behind the local one) and an
 //! [`execute::Executor`] (a child process). Everything else works on the real file system, in tests as well.
 //!
 //! # What lies on disk

@@ -126,6 +126,7 @@ fn expand_cell(
         retries: step.retries,
         jobs: step.jobs,
         any_platform: step.any_platform,
+        portable: step.portable,
         fallback,
         name: ActionName { step: step.name.clone(), cell },
     };

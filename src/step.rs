@@ -80,6 +80,8 @@ pub struct Step {
     pub jobs: u32,
     /// Whether the operating system and architecture stay out of the key (`platform = "any"`).
     pub any_platform: bool,
+    /// Whether its outputs are of use on other machines although the path of a checkout stands in them.
+    pub portable: bool,
     /// What is done where it cannot run.
     pub fallback: Fallback,
 }

@@ -7,11 +7,12 @@ use granular::store::local::LocalStore;
 use granular::store::place::{USUAL_SIZE, VARIABLE, usual};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The cache of this machine.
 pub(crate) struct Cache {
     /// What is kept.
-    pub(crate) store: LocalStore,
+    pub(crate) store: Arc<LocalStore>,
     /// Where it lies.
     pub(crate) dir: PathBuf,
     /// How large it may grow, in bytes.
@@ -41,7 +42,7 @@ pub(crate) fn open(session: &Session, settings: &Settings) -> Result<Option<Cach
     let store = LocalStore::open(&dir);
     let distrust = distrust(&store, &dir);
     distrust.iter().for_each(|message| session.shell.warn(message));
-    Ok(Some(Cache { store, dir, max_size, is_exposed: distrust.is_some() }))
+    Ok(Some(Cache { store: Arc::new(store), dir, max_size, is_exposed: distrust.is_some() }))
 }
 
 /// What to say of a cache in which others than this user can put results.
@@ -79,7 +80,10 @@ fn obstacle(dir: &Path) -> Option<String> {
 /// The same to look at only: nothing in it is changed, not even when something was last used.
 pub(crate) fn open_to_look(session: &Session, settings: &Settings) -> Result<Option<Cache>> {
     let cache = open(session, settings)?;
-    Ok(cache.map(|cache| Cache { store: cache.store.without_traces(), ..cache }))
+    Ok(cache.map(|cache| {
+        let store = Arc::new(LocalStore::open(&cache.dir).without_traces());
+        Cache { store, ..cache }
+    }))
 }
 
 /// The same where nothing can be done without a cache.

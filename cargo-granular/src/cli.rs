@@ -34,6 +34,11 @@ quote such a name, since `#` begins a comment in a shell.
 
 Environment:
   GRANULAR_CACHE_DIR   The directory of the cache, as --cache-dir
+  GRANULAR_REMOTE, GRANULAR_REMOTE_WRITE
+                       The cache that is shared with other machines, as --remote and --remote-write
+  GRANULAR_REMOTE_TOKEN, GRANULAR_REMOTE_TOKEN_HOST
+                       What it is told so that it knows you; the host that this is for, where the
+                       URL stands in Cargo.toml
   CARGO                The cargo that is asked for the workspace
   CARGO_TARGET_DIR, CARGO_BUILD_JOBS, CARGO_NET_OFFLINE, CARGO_TERM_COLOR, CARGO_TERM_QUIET,
   CARGO_TERM_VERBOSE, CARGO_TERM_PROGRESS_WHEN, NO_COLOR, CLICOLOR_FORCE, CI
@@ -43,10 +48,11 @@ Environment:
   GRANULAR_GITHUB      off: neither of these
 
 Exit codes:
-  0    Done, also when the cache misbehaved
+  0    Done, also when the cache or a remote misbehaved
   1    A step failed, verify or reproduce found a difference, or cache import refused a file
   2    A mistake in the configuration or in the usage; nothing has run
-  3    The environment: a tool is missing, the workspace cannot be written, a disk is full
+  3    The environment: a tool is missing, the workspace cannot be written, a disk is full,
+       a remote cache is required and cannot be used
   130  Interrupted; what was finished is kept";
 
 /// Cargo for the rest of the monorepo: brings declared build steps up to date beside your crates
@@ -225,6 +231,31 @@ pub(crate) struct Packages {
     pub(crate) exclude: Vec<String>,
 }
 
+/// Flags that say which cache is shared with other machines.
+#[derive(clap::Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Remote Cache")]
+pub(crate) struct RemoteFlags {
+    /// Cache that is shared with other machines; `off` for none, `require` to fail where it cannot
+    /// be used; may be repeated
+    #[arg(long, value_name = "URL|off|require")]
+    pub(crate) remote: Vec<String>,
+    /// Whether results are written to it; `on` writes none of a pull request, `always` does
+    /// [default: off]
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub(crate) remote_write: Option<WriteMode>,
+}
+
+/// Whether results are written to a remote cache.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum WriteMode {
+    /// Never
+    Off,
+    /// Unless a CI system says that this is a pull request
+    On,
+    /// Also then
+    Always,
+}
+
 /// How an answer is written.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub(crate) struct Format {
@@ -277,6 +308,8 @@ pub(crate) struct BringUp {
     #[command(flatten)]
     pub(crate) format: Format,
     #[command(flatten)]
+    pub(crate) remote: RemoteFlags,
+    #[command(flatten)]
     pub(crate) packages: Packages,
 }
 
@@ -319,6 +352,8 @@ pub(crate) struct Exec {
     pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) remote: RemoteFlags,
 }
 
 fn parse_variable(text: &str) -> Result<(String, String), String> {
@@ -739,6 +774,11 @@ mod tests {
 
         Environment:
           GRANULAR_CACHE_DIR   The directory of the cache, as --cache-dir
+          GRANULAR_REMOTE, GRANULAR_REMOTE_WRITE
+                               The cache that is shared with other machines, as --remote and --remote-write
+          GRANULAR_REMOTE_TOKEN, GRANULAR_REMOTE_TOKEN_HOST
+                               What it is told so that it knows you; the host that this is for, where the
+                               URL stands in Cargo.toml
           CARGO                The cargo that is asked for the workspace
           CARGO_TARGET_DIR, CARGO_BUILD_JOBS, CARGO_NET_OFFLINE, CARGO_TERM_COLOR, CARGO_TERM_QUIET,
           CARGO_TERM_VERBOSE, CARGO_TERM_PROGRESS_WHEN, NO_COLOR, CLICOLOR_FORCE, CI
@@ -748,10 +788,11 @@ mod tests {
           GRANULAR_GITHUB      off: neither of these
 
         Exit codes:
-          0    Done, also when the cache misbehaved
+          0    Done, also when the cache or a remote misbehaved
           1    A step failed, verify or reproduce found a difference, or cache import refused a file
           2    A mistake in the configuration or in the usage; nothing has run
-          3    The environment: a tool is missing, the workspace cannot be written, a disk is full
+          3    The environment: a tool is missing, the workspace cannot be written, a disk is full,
+               a remote cache is required and cannot be used
           130  Interrupted; what was finished is kept
         ");
     }
@@ -786,6 +827,13 @@ mod tests {
               --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
               --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
           -h, --help                    Print help (see more with '--help')
+
+        Remote Cache:
+              --remote <URL|off|require>  Cache that is shared with other machines; `off` for none,
+                                          `require` to fail where it cannot be used; may be repeated
+              --remote-write[=<WHEN>]     Whether results are written to it; `on` writes none of a pull
+                                          request, `always` does [default: off] [possible values: off, on,
+                                          always]
 
         Package Selection:
           -p, --package <SPEC>  Package whose steps are meant; may be a pattern, may be repeated
@@ -840,6 +888,13 @@ mod tests {
               --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
           -h, --help                    Print help (see more with '--help')
 
+        Remote Cache:
+              --remote <URL|off|require>  Cache that is shared with other machines; `off` for none,
+                                          `require` to fail where it cannot be used; may be repeated
+              --remote-write[=<WHEN>]     Whether results are written to it; `on` writes none of a pull
+                                          request, `always` does [default: off] [possible values: off, on,
+                                          always]
+
         Manifest Options:
               --manifest-path <PATH>  Path to Cargo.toml
               --locked                Assert that `Cargo.lock` will remain unchanged
@@ -886,6 +941,13 @@ mod tests {
               --cache-dir <DIRECTORY>   Directory of the cache [default: that of the platform]
               --target-dir <DIRECTORY>  Directory for all generated artifacts, as in Cargo
           -h, --help                    Print help (see more with '--help')
+
+        Remote Cache:
+              --remote <URL|off|require>  Cache that is shared with other machines; `off` for none,
+                                          `require` to fail where it cannot be used; may be repeated
+              --remote-write[=<WHEN>]     Whether results are written to it; `on` writes none of a pull
+                                          request, `always` does [default: off] [possible values: off, on,
+                                          always]
 
         Package Selection:
           -p, --package <SPEC>  Package whose steps are meant; may be a pattern, may be repeated

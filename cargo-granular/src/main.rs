@@ -1,7 +1,7 @@
 //! The program `cargo-granular`: how the library is asked, and how its answers are shown.
 //!
 //! In reading order: [`cli`] says what can be asked, [`session`] what every command starts from ([`ask_cargo`],
-//! [`choose`], [`cache`], [`since`]), [`commands`] answer, [`report`] shows what happens meanwhile, [`draw`] shows mistakes.
+//! [`choose`], [`cache`], [`remote`], [`since`]), [`commands`] answer, [`report`] shows what happens meanwhile, [`draw`] shows mistakes.
 //! What is right is the library's business; nothing here decides whether a step is up to date.
 
 mod archive;
@@ -14,6 +14,7 @@ mod draw;
 mod exit;
 mod github;
 mod quantity;
+mod remote;
 mod report;
 mod session;
 mod shell;

@@ -262,7 +262,7 @@ pub(crate) fn fingerprint_of(
 /// The sets of files that runs with this static key were found to read, as a store knows them.
 fn known_sets(ground: &Ground<'_>, key: &Key, warnings: &mut Vec<String>) -> Vec<FoundSet> {
     let Some(store) = ground.store else { return Vec::new() };
-    store.found(key).unwrap_or_else(|error| {
+    ground.places.wait(|| store.found(key)).unwrap_or_else(|error| {
         warnings.push(format!("{}: {error}", store.name()));
         Vec::new()
     })
@@ -487,7 +487,7 @@ fn look_up(
     warnings: &mut Vec<String>,
 ) -> Option<ActionResult> {
     let store = ground.store?;
-    match store.result(&fingerprint.key) {
+    match ground.places.wait(|| store.result(&fingerprint.key)) {
         Ok(result) => result,
         Err(error) => {
             warnings.push(format!("{}: {error}", store.name()));

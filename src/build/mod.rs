@@ -9,6 +9,7 @@ pub(crate) mod command;
 pub(crate) mod files;
 pub(crate) mod find;
 mod owner;
+pub(crate) mod places;
 pub(crate) mod plan;
 mod recheck;
 mod restore;
@@ -34,8 +35,10 @@ use crate::state::{self, State, turns};
 use crate::store::Store;
 use crate::tools::Tools;
 use crate::untouched::{self, Edited, Question};
+use places::Places;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::num::NonZero;
 use std::thread;
 use std::time::Instant;
 
@@ -100,6 +103,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) forced: &'a [ActionId],
     /// What Cargo is run beside; `None` where nothing may be run.
     pub(crate) beside: Option<Beside<'a>>,
+    /// Where its workers are at work.
+    pub(crate) places: Places,
 }
 
 /// Brings `wanted` and all that it needs up to date. A failed step is no error: it is in the summary.
@@ -202,6 +207,8 @@ pub(crate) fn build_held(
     // What tools say does not depend on who asks, so that all entries to this workspace share it.
     let remembered = State::new(project.workspace.state_dir()).tools();
     let tools = Tools::open(&remembered);
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let workers = edges.jobserver.limit().unwrap_or(processors).clamp(1, processors);
     let ground = Ground {
         project,
         store: edges.store,
@@ -214,10 +221,12 @@ pub(crate) fn build_held(
         findings: &find::Findings::new(project, &planned),
         forced: if options.force { wanted } else { &[] },
         beside: Some(Beside { jobserver: edges.jobserver, stop: edges.stop }),
+        places: Places::new(workers),
     };
     let looked_at_all = untouched.is_none();
     let look = owner::Look { found, untouched: untouched.unwrap_or_default() };
-    let (mut summary, up_to_date) = owner::run(&ground, edges, &planned, look, options, report)?;
+    let (mut summary, up_to_date) =
+        owner::run(&ground, edges, &planned, workers, look, options, report)?;
     empty_staging(state)?;
     if let Some(question) = &options.question
         && let Some(up_to_date) = up_to_date

@@ -24,7 +24,6 @@ use crate::state::{State as StateDir, turns};
 use crate::store::Store;
 use std::ffi::OsStr;
 use std::fs;
-use std::num::NonZero;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope};
@@ -90,6 +89,7 @@ pub(crate) fn run(
     ground: &Ground<'_>,
     edges: &Edges<'_>,
     planned: &[ActionId],
+    workers: usize,
     look: Look,
     options: &Options,
     report: &mut dyn FnMut(Event),
@@ -97,10 +97,10 @@ pub(crate) fn run(
     let (to_owner, messages) = mpsc::channel();
     let (to_pool, jobs) = mpsc::channel();
     let jobs = Mutex::new(jobs);
-    let processors = thread::available_parallelism().map_or(1, NonZero::get);
-    let workers = edges.jobserver.limit().unwrap_or(processors).min(processors).min(planned.len());
+    // More than are at work at once, where most of the time they wait for a store.
+    let lanes = ground.store.map_or(0, |store| store.lanes());
     thread::scope(|scope| {
-        for _ in 0..workers {
+        for _ in 0..workers.max(lanes).min(planned.len()) {
             let to_owner = to_owner.clone();
             scope.spawn(|| work(ground, &jobs, to_owner));
         }
@@ -117,12 +117,12 @@ fn work(ground: &Ground<'_>, jobs: &Mutex<Receiver<Job>>, to_owner: Sender<Messa
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
         let began = Instant::now();
-        let mut done = vec![do_job(ground, job)];
+        let mut done = vec![ground.places.work(|| do_job(ground, job))];
         while began.elapsed() < WORTH_TELLING {
             // Who has the lock may wait for a job, for which the owner may wait for what is done here.
             let next = jobs.try_lock().ok().and_then(|jobs| jobs.try_recv().ok());
             let Some(next) = next else { break };
-            done.push(do_job(ground, next));
+            done.push(ground.places.work(|| do_job(ground, next)));
         }
         if to_owner.send(Message::Several(done)).is_err() {
             return;
@@ -566,7 +566,9 @@ impl<'a, 'r> Owner<'a, 'r> {
                 self.warn(warnings);
                 let source = match &checked.verdict {
                     Verdict::CheckedIn { files, .. } => files.name(),
-                    _ => self.ground.store.map_or("", |store| store.name()),
+                    _ => {
+                        self.ground.store.map_or("", |store| store.source(&checked.fingerprint.key))
+                    }
                 };
                 let source = source.to_owned();
                 let saved = result.duration.saturating_sub(duration);

@@ -46,6 +46,7 @@ pub(crate) fn restore(
     store: &dyn Store,
 ) -> Outcome {
     let began = Instant::now();
+    let key = &checked.fingerprint.key;
     let action = &ground.project.graph[id];
     let name = action.name.to_string();
     let roots = ground.project.roots(id);
@@ -83,15 +84,15 @@ pub(crate) fn restore(
     let restored = match restored {
         Ok(restored) => restored,
         Err(RestoreError::Store(error)) => {
-            return Outcome::Missed(format!("{}: {error}", store.name()));
+            return Outcome::Missed(format!("{}: {error}", store.source(key)));
         }
         Err(RestoreError::Refused(message)) => {
-            return Outcome::Missed(format!("{}: {message}", store.name()));
+            return Outcome::Missed(format!("{}: {message}", store.source(key)));
         }
         Err(RestoreError::OneName(first, second)) => {
             return Outcome::Unfitting(format!(
                 "{}: `{first}` and `{second}` are the same name here, where case does not count",
-                store.name()
+                store.source(key)
             ));
         }
         Err(RestoreError::Io(error)) => return Outcome::Failed(environment(error)),
@@ -99,7 +100,7 @@ pub(crate) fn restore(
     let record = Record {
         key: checked.fingerprint.key,
         result: result.clone(),
-        source: Some(store.name().to_owned()),
+        source: Some(store.source(key).to_owned()),
         at_ms: now_ms(),
         reasons: reasons.to_vec(),
     };

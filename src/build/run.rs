@@ -24,7 +24,7 @@ use crate::stat::Kind;
 use crate::state::records::{Forgotten, Known, Record, Why};
 use crate::step::Run;
 use crate::store::made_with::MadeWith;
-use crate::store::{Store, StoreError};
+use crate::store::{Origin, Store, StoreError};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
@@ -232,7 +232,7 @@ impl Attempt<'_> {
         if checked.is_kept {
             let found = checked.plain.as_deref().zip(discovered.now.set.as_ref());
             let found = found.map(|(plain, set)| (&plain.1, set));
-            save_result(ground, print, found, &captured, &result, outcome);
+            save_result(ground, id, print, found, &captured, &result, outcome);
         }
         let reasons = checked.reasons().to_vec();
         let record = Record { key: print.key, result, source: None, at_ms: now_ms(), reasons };
@@ -572,6 +572,7 @@ fn left_now(patterns: &[OutputPattern], roots: &Roots, index: &Index) -> Result<
 /// `found` is the set of files that it was found to read, and the static key that leads there.
 fn save_result(
     ground: &Ground<'_>,
+    id: ActionId,
     print: &Fingerprint,
     found: Option<(&Key, &FoundSet)>,
     captured: &Captured,
@@ -590,10 +591,22 @@ fn save_result(
                 Some((key, set)) => store.save_found(key, set),
                 None => Ok(()),
             });
+            if saved.is_ok() {
+                store.share(&print.key, &origin(ground, id));
+            }
             saved.err().map(|error| error.to_string())
         }
     };
     outcome.warnings.extend(trouble.map(|message| format!("{}: {message}", store.name())));
+}
+
+fn origin(ground: &Ground<'_>, id: ActionId) -> Origin {
+    let action = &ground.project.graph[id];
+    let workspace = &ground.project.workspace;
+    let target = Some(&workspace.target).filter(|target| !target.starts_with(&workspace.root));
+    let places = [&workspace.root].into_iter().chain(target).filter(|_| !action.portable);
+    let places = places.map(|place| place.to_string_lossy().into_owned()).collect();
+    Origin { action: action.name.clone(), places }
 }
 
 /// Leads from all but the tools to the result: the way to it where a tool is missing.

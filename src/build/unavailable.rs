@@ -202,7 +202,7 @@ fn candidates(
     let (last, tools) = fingerprint::without_tools(&last);
     let mut all = if last == *partial { vec![tools] } else { Vec::new() };
     if let Some(store) = ground.store {
-        match store.made_with(&partial.key) {
+        match ground.places.wait(|| store.made_with(&partial.key)) {
             Ok(made) => all.extend(made.into_iter().map(|made| made.tools)),
             Err(error) => warnings.push(format!("{}: {error}", store.name())),
         }

@@ -47,6 +47,8 @@ pub struct Settings {
     pub cache_dir: Option<PathBuf>,
     /// `cache-size`: how large the store may grow, in bytes. (In the table: `"10 GiB"`, `"500 MB"`, a number of bytes.)
     pub cache_size: Option<u64>,
+    /// `remote`: the URL of a cache that is shared with other machines. Only kept here for who can ask one.
+    pub remote: Option<String>,
 }
 
 /// Tables of a package that stand in no manifest: what a build script declares in Rust.

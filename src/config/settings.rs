@@ -11,7 +11,8 @@ use super::version::Version;
 use crate::mistake::{Mistake, Place};
 use std::path::{Path, PathBuf};
 
-const KEYS: [&str; 4] = ["granular-version", "cache-dir", "cache-size", "steps"];
+/// The last one is that of packages as well.
+const KEYS: [&str; 5] = ["granular-version", "cache-dir", "cache-size", "remote", "steps"];
 
 /// The mistake that the workspace asks for a newer program than this is.
 pub(super) fn too_new(section: &Section<'_>) -> Option<Mistake> {
@@ -39,6 +40,7 @@ pub(super) fn read<'a>(notes: &mut Notes<'a>, table: &'a Table, root: &Path) -> 
     Settings {
         cache_dir: table.get("cache-dir").and_then(|entry| cache_dir(notes, entry, root)),
         cache_size: table.get("cache-size").and_then(|entry| cache_size(notes, entry)),
+        remote: table.get("remote").and_then(|entry| remote(notes, entry)),
     }
 }
 
@@ -61,7 +63,7 @@ fn unknown_key(notes: &mut Notes<'_>, owner: &str, entry: &Entry) {
     let name = entry.name.as_str();
     let message = format!("unknown key `{name}` in `{owner}.metadata.granular`");
     let is_step = entry.item.as_table().is_some_and(step::looks_like_one);
-    let keys = if owner == "workspace" { &KEYS[..] } else { &KEYS[3..] };
+    let keys = if owner == "workspace" { &KEYS[..] } else { &KEYS[4..] };
     match suggest(name, keys.iter().copied()) {
         Some(meant) if !is_step => {
             notes.add(message, &entry.key, format!("did you mean `{meant}`?"))
@@ -79,7 +81,7 @@ fn unknown_key(notes: &mut Notes<'_>, owner: &str, entry: &Entry) {
                 message,
                 &entry.key,
                 "",
-                "there are `granular-version`, `cache-dir`, `cache-size` and `steps`",
+                "there are `granular-version`, `cache-dir`, `cache-size`, `remote` and `steps`",
             );
         }
         _ => notes.add_with_help(message, &entry.key, "", "there is only `steps`"),
@@ -131,6 +133,17 @@ fn cache_dir<'a>(notes: &mut Notes<'a>, entry: &'a Entry, root: &Path) -> Option
             None
         }
     }
+}
+
+/// What kinds there are, and what else a program wants of it, is the program's business.
+fn remote<'a>(notes: &mut Notes<'a>, entry: &'a Entry) -> Option<String> {
+    let text = notes.string("`remote`", entry)?;
+    if text.trim().is_empty() {
+        let help = "leave it out where no cache is shared";
+        notes.add_with_help("`remote` is empty", &entry.value, "", help);
+        return None;
+    }
+    Some(text.to_owned())
 }
 
 fn cache_size<'a>(notes: &mut Notes<'a>, entry: &'a Entry) -> Option<u64> {

@@ -22,7 +22,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// The keys of a step.
-pub(super) const KEYS: [&str; 22] = [
+pub(super) const KEYS: [&str; 23] = [
     "run",
     "inputs",
     "discover",
@@ -43,12 +43,13 @@ pub(super) const KEYS: [&str; 22] = [
     "retries",
     "jobs",
     "platform",
+    "portable",
     "unavailable",
     "checked-in",
 ];
 
 /// Keys that say how a command is run, and nothing of a set of files.
-const KEYS_OF_A_COMMAND: [&str; 13] = [
+const KEYS_OF_A_COMMAND: [&str; 14] = [
     "discover",
     "depfile",
     "outputs",
@@ -61,6 +62,7 @@ const KEYS_OF_A_COMMAND: [&str; 13] = [
     "timeout",
     "retries",
     "jobs",
+    "portable",
     "checked-in",
 ];
 
@@ -182,6 +184,7 @@ pub(super) fn read<'a>(
         retries: fields.integer(notes, "retries", 0, MOST_RETRIES).unwrap_or(0),
         jobs: fields.integer(notes, "jobs", 1, MOST_JOBS).unwrap_or(1),
         any_platform: fields.any_platform(notes),
+        portable: fields.boolean(notes, "portable").unwrap_or(false),
         fallback,
         base: section.base.clone(),
         needs: needs.known,

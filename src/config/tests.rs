@@ -198,7 +198,7 @@ banana = 1
 "), @"
     unknown key `banana` in `workspace.metadata.granular`
       --> Cargo.toml:3:1 [banana]
-      = help: there are `granular-version`, `cache-dir`, `cache-size` and `steps`
+      = help: there are `granular-version`, `cache-dir`, `cache-size`, `remote` and `steps`
     ");
     // A misspelt setting.
     assert_snapshot!(mistakes(r#"[workspace.metadata.granular]
@@ -376,7 +376,7 @@ banana = 1
 "#), @"
     unknown key `banana` in step `#api`
       --> Cargo.toml:5:1 [banana]
-      = help: the keys of a step are `run`, `inputs`, `discover`, `depfile`, `outputs`, `needs`, `cargo`, `env`, `track-env`, `pass-env`, `tools`, `matrix`, `matrix-exclude`, `test`, `default`, `dir`, `timeout`, `retries`, `jobs`, `platform`, `unavailable`, `checked-in`
+      = help: the keys of a step are `run`, `inputs`, `discover`, `depfile`, `outputs`, `needs`, `cargo`, `env`, `track-env`, `pass-env`, `tools`, `matrix`, `matrix-exclude`, `test`, `default`, `dir`, `timeout`, `retries`, `jobs`, `platform`, `portable`, `unavailable`, `checked-in`
     ");
     // Run without outputs.
     assert_snapshot!(mistakes_of_step(r#"run = ["go"]
@@ -1340,14 +1340,14 @@ fn dotted_keys_inline_tables_and_tables_say_the_same() {
 fn every_key_of_a_step_is_read() {
     let step = step_of(
         "[workspace.metadata.granular.steps.a]\nrun = [\"x\"]\noutputs = [\"{out}\"]\ntrack-env = [\"A\"]\npass-env = [\"B\"]\n\
-             tools = [\"protoc\"]\ntest = true\ndefault = false\ndir = \"/services/api\"\nretries = 2\njobs = 3\nplatform = \"any\"\n",
+             tools = [\"protoc\"]\ntest = true\ndefault = false\ndir = \"/services/api\"\nretries = 2\njobs = 3\nplatform = \"any\"\nportable = true\n",
     );
     assert!(
         step.track_env.contains("A")
             && step.pass_env.contains("B")
             && step.tools[0].value == "protoc"
     );
-    assert!(step.test && !step.default && step.any_platform);
+    assert!(step.test && !step.default && step.any_platform && step.portable);
     assert_eq!((step.retries, step.jobs, step.timeout), (2, 3, None));
     assert_eq!(step.dir.as_str(), "services/api");
     assert!(step.inputs.is_none());

@@ -49,6 +49,8 @@
 mod carry;
 mod file;
 mod gc;
+#[cfg(feature = "program")]
+mod incoming;
 mod listing;
 mod parallel;
 mod usage;
@@ -58,6 +60,8 @@ mod verify;
 #[cfg(feature = "program")]
 pub use carry::TakeError;
 pub use gc::{GcLimit, GcReport};
+#[cfg(feature = "program")]
+pub use incoming::Incoming;
 #[cfg(feature = "program")]
 pub use usage::Usage;
 #[cfg(feature = "program")]

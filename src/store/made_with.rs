@@ -28,7 +28,7 @@ fn header(without_tools: &Key) -> String {
 }
 
 /// `made` as the newest of `known`.
-pub(crate) fn with_newest(mut known: Vec<MadeWith>, made: &MadeWith) -> Vec<MadeWith> {
+pub fn with_newest(mut known: Vec<MadeWith>, made: &MadeWith) -> Vec<MadeWith> {
     known.retain(|other| other.key != made.key);
     known.insert(0, made.clone());
     known.truncate(MOST);

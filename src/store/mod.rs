@@ -6,6 +6,7 @@ pub mod made_with;
 pub mod memory;
 pub mod place;
 
+use crate::action::ActionName;
 use crate::digest::{Digest, Key};
 use crate::error::Error;
 use crate::found::FoundSet;
@@ -18,6 +19,16 @@ use std::path::PathBuf;
 pub trait Store: Send + Sync {
     /// What messages call it, as in "local cache".
     fn name(&self) -> &str;
+
+    /// Where the result came from that [`Store::result`] gave last for `key`: its own name, or that of another store behind it.
+    fn source(&self, _key: &Key) -> &str {
+        self.name()
+    }
+
+    /// How many results it can well be asked for at once, where that is more than there are processors: most of the time it waits for an answer.
+    fn lanes(&self) -> usize {
+        0
+    }
 
     /// The result filed under `key`. `Ok(None)` is a plain miss.
     fn result(&self, key: &Key) -> Result<Option<ActionResult>, StoreError>;
@@ -32,12 +43,16 @@ pub trait Store: Send + Sync {
     /// Files `result` under `key`, after all of its blobs have been kept. Replaces one that is there.
     fn save_result(&self, key: &Key, result: &ActionResult) -> Result<(), StoreError>;
 
+    /// Told when all that belongs to a result has been kept: a store that shares results with other machines may do so from now on.
+    fn share(&self, _key: &Key, _origin: &Origin) {}
+
     /// The sets of files that runs with this static key were found to read, the latest first; none if none are known.
     fn found(&self, key: &Key) -> Result<Vec<FoundSet>, StoreError>;
 
     /// Notes that a run with this static key read `set`, in front of the sets that are noted already; see [`crate::found::with`]. Of two who do so at
     /// the same moment one may be lost, which costs a run.
     fn save_found(&self, key: &Key, set: &FoundSet) -> Result<(), StoreError>;
+
     /// With which tools results were made of what has this key without its tools, the newest first. A store need not know.
     fn made_with(&self, _without_tools: &Key) -> Result<Vec<MadeWith>, StoreError> {
         Ok(Vec::new())
@@ -47,6 +62,15 @@ pub trait Store: Send + Sync {
     fn note_made_with(&self, _without_tools: &Key, _made: &MadeWith) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+/// Where a result was made, for a store that shares it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// The action.
+    pub action: ActionName,
+    /// Absolute paths of this checkout that must not stand in what is shared.
+    pub places: Vec<String>,
 }
 
 /// Why a store could not do it. None of these fails a build, but for [`StoreError::Destination`].

@@ -516,7 +516,7 @@ fn an_unknown_setting_is_told_with_those_that_there_are() {
     5 | colour = "red"
       | ^^^^^^
       |
-      = help: there are `granular-version`, `cache-dir`, `cache-size` and `steps`
+      = help: there are `granular-version`, `cache-dir`, `cache-size`, `remote` and `steps`
 
     error: 1 mistake in the configuration
     "#);
@@ -767,7 +767,7 @@ colour = "red"
     7 | colour = "red"
       | ^^^^^^
       |
-      = help: the keys of a step are `run`, `inputs`, `discover`, `depfile`, `outputs`, `needs`, `cargo`, `env`, `track-env`, `pass-env`, `tools`, `matrix`, `matrix-exclude`, `test`, `default`, `dir`, `timeout`, `retries`, `jobs`, `platform`, `unavailable`, `checked-in`
+      = help: the keys of a step are `run`, `inputs`, `discover`, `depfile`, `outputs`, `needs`, `cargo`, `env`, `track-env`, `pass-env`, `tools`, `matrix`, `matrix-exclude`, `test`, `default`, `dir`, `timeout`, `retries`, `jobs`, `platform`, `portable`, `unavailable`, `checked-in`
 
     error: 1 mistake in the configuration
     "#);

@@ -31,6 +31,7 @@ mod output;
 mod parallel;
 mod project;
 mod reads;
+mod remote;
 mod restore;
 mod rust_and_go;
 mod sandbox;

@@ -75,6 +75,17 @@ impl Project {
         Self { top: self.top.clone(), root, told: self.log_lines().len().into(), owner: false }
     }
 
+    /// The same sources on another machine: with a cache, a home and a log of its own.
+    pub(crate) fn elsewhere(&self) -> Self {
+        let other = Self::new(self.root.file_name().unwrap().to_str().unwrap());
+        let from = self.root.join(".");
+        assert!(
+            Command::new("cp").arg("-a").arg(from).arg(&other.root).status().unwrap().success()
+        );
+        let _ = fs::remove_dir_all(other.root.join("target"));
+        other
+    }
+
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }

@@ -6,6 +6,7 @@ use crate::cache::{self, Cache};
 use crate::choose;
 use crate::cli::BringUp;
 use crate::exit::Exit;
+use crate::remote;
 use crate::report::{Reporter as _, Reporters};
 use crate::session::{Opened, Session};
 use crate::trouble::{Result, Trouble};
@@ -17,7 +18,6 @@ use granular::execute::child;
 use granular::execute::interrupt;
 use granular::execute::slots::Jobserver;
 use granular::reproduce;
-use granular::store::Store;
 use granular::untouched::{self, Answer, Question};
 use std::mem::ManuallyDrop;
 use std::time::SystemTime;
@@ -58,22 +58,24 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
         (false, true) => cache::open_to_look(session, settings)?,
         (false, false) => cache::open(session, settings)?,
     };
-    let store = cache.as_ref().map(|cache| &cache.store as &dyn Store);
     let wanted = match &asked.since {
         Some(revision) => {
+            // What changed shows here: the remote is not asked for it.
+            let store = remote::store(None, cache.as_ref());
             let edges = assess::Edges { store, env: &session.env };
             narrow::since(session, &opened, &wanted, asked, revision, &edges)?
         }
         None => wanted,
     };
+    let (flags, is_look) = (&asked.remote, asked.dry_run);
+    let shared = remote::open(session, flags, settings, cache.as_ref(), &stop, is_look)?;
+    let store = remote::store(shared.as_ref(), cache.as_ref());
     if asked.dry_run {
-        return dry_run::run(
-            session,
-            &opened,
-            &wanted,
-            asked,
-            &assess::Edges { store, env: &session.env },
-        );
+        let edges = assess::Edges { store, env: &session.env };
+        let exit = dry_run::run(session, &opened, &wanted, asked, &edges)?;
+        let told = remote::finish(shared.as_ref(), &mut |message| session.shell.warn(&message))?;
+        remote::tell(session, told);
+        return Ok(exit);
     }
     let edges =
         Edges { store, executor: &executor, jobserver: &jobserver, env: &session.env, stop: &stop };
@@ -94,7 +96,11 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
             format!("processes that hid from the steps that started them were killed: {names}");
         reporters.event(&Event::Warning { message });
     }
+    let told = remote::finish(shared.as_ref(), &mut |message| {
+        reporters.event(&Event::Warning { message });
+    })?;
     reporters.summary(&summary);
+    remote::tell(session, told);
     if let Some(cache) = cache.as_ref().filter(|_| !summary.stopped) {
         tidy(session, cache);
     }

@@ -31,7 +31,7 @@ pub(super) fn export(session: &Session, asked: &CacheExport) -> Result<Exit> {
     let wanted = look_at(session, &opened, &asked.packages, &asked.steps)?;
     let cache =
         cache::open_to_look(session, &opened.project.config.settings)?.ok_or_else(cache::none)?;
-    let edges = Edges { store: Some(&cache.store), env: &session.env };
+    let edges = Edges { store: Some(&*cache.store), env: &session.env };
     let assessments = assess::assess(&opened.project, &wanted, false, &edges)?;
     let to = Target::new(session, &asked.file)?;
     let place = to.shown.clone();

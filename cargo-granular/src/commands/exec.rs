@@ -5,6 +5,7 @@ use crate::ask_cargo;
 use crate::cache::{self, Cache};
 use crate::cli::{self, MessageFormat};
 use crate::exit::Exit;
+use crate::remote;
 use crate::report::{Reporter as _, Reporters};
 use crate::session::Session;
 use crate::trouble::{Result, Trouble};
@@ -45,7 +46,16 @@ pub(super) fn run(session: &Session, asked: &cli::Exec) -> Result<Exit> {
         return Err(Trouble::usage("the command could not be read"));
     };
     let cache = cache::open(session, &project.config.settings)?;
-    let store = cache.as_ref().map(|cache| &cache.store as &dyn Store);
+    let stop = Stop::default();
+    let shared = remote::open(
+        session,
+        &asked.remote,
+        &project.config.settings,
+        cache.as_ref(),
+        &stop,
+        false,
+    )?;
+    let store = remote::store(shared.as_ref(), cache.as_ref());
     let action = project.graph[id].name.clone();
     let to = Printed { is_answer: asked.format.message_format == MessageFormat::Human };
     let executor = Apart {
@@ -53,7 +63,6 @@ pub(super) fn run(session: &Session, asked: &cli::Exec) -> Result<Exit> {
         log: State::new(project.state_dir.clone()).log(&action),
         to,
     };
-    let stop = Stop::default();
     let edges =
         Edges { store, executor: &executor, jobserver: &jobserver, env: &session.env, stop: &stop };
     listen(&stop)?;
@@ -77,7 +86,11 @@ pub(super) fn run(session: &Session, asked: &cli::Exec) -> Result<Exit> {
     if matches!(status, Some(Status::Fresh | Status::Restored { .. })) {
         replay(session, &project, &action, cache.as_ref(), to);
     }
+    let told = remote::finish(shared.as_ref(), &mut |message| {
+        reporters.event(&Event::Warning { message });
+    })?;
     reporters.summary(&summary);
+    remote::tell(session, told);
     if let Some(cache) = cache.as_ref().filter(|_| !summary.stopped) {
         cache::tidy(session, cache);
     }

@@ -35,7 +35,7 @@ pub(super) fn run(session: &Session, asked: &Explain) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let cache = cache::open_to_look(session, &opened.project.config.settings)?;
-    let store = cache.as_ref().map(|cache| &cache.store as &dyn Store);
+    let store = cache.as_ref().map(|cache| &*cache.store as &dyn Store);
     let edges = Edges { store, env: &session.env };
     let assessments = assess::assess(&opened.project, &wanted, false, &edges)?;
     let meant = assessments.iter().filter(|assessment| wanted.contains(&assessment.action));

@@ -70,11 +70,12 @@ mod tests {
     use super::*;
     use granular::store::local::LocalStore;
     use std::path::Path;
+    use std::sync::Arc;
 
     #[test]
     fn what_was_removed_and_what_is_left_is_told() {
         let cache = Cache {
-            store: LocalStore::open(Path::new("/c")),
+            store: Arc::new(LocalStore::open(Path::new("/c"))),
             dir: "/home/me/.cache/granular".into(),
             max_size: granular::store::place::USUAL_SIZE,
             is_exposed: false,

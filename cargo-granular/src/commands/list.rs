@@ -136,6 +136,7 @@ pub(crate) mod made_up {
             retries: 0,
             jobs: 1,
             any_platform: false,
+            portable: false,
             cargo: Vec::new(),
             fallback: Default::default(),
         }

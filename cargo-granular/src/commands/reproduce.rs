@@ -36,7 +36,7 @@ pub(super) fn run(session: &Session, asked: &Reproduce) -> Result<Exit> {
     let cache = cache::open(session, &opened.project.config.settings)?;
     let stop = Stop::default();
     let edges = Edges {
-        store: cache.as_ref().map(|cache| &cache.store as &dyn Store),
+        store: cache.as_ref().map(|cache| &*cache.store as &dyn Store),
         executor: &executor,
         jobserver: &jobserver,
         env: &session.env,

@@ -1,0 +1,186 @@
+//! Brings results from a remote into the local cache. Knows no step and no way to speak to a remote.
+
+use super::crew::Crew;
+use super::health::{Health, What};
+use super::message::Entry;
+use super::name::{Address, Kind, Name, Namer};
+use super::wire::{Failure, Wire};
+use granular::digest::{Digest, Key};
+use granular::result::ActionResult;
+use granular::store::local::LocalStore;
+use granular::store::{Store as _, StoreError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+/// How many requests are under way at once.
+pub(super) const AT_ONCE: usize = 16;
+
+/// How often who waits looks whether the build is to stop.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Brings results.
+pub(super) struct Fetcher {
+    wire: Arc<dyn Wire>,
+    health: Arc<Health>,
+    local: Arc<LocalStore>,
+    /// The files of a result may not be larger than this, in bytes: they could not be kept.
+    most: u64,
+    crew: Crew,
+    pub(super) counts: Arc<Counts>,
+}
+
+/// What has been brought so far.
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) entries_asked: AtomicU64,
+    pub(super) blobs: AtomicU64,
+    pub(super) bytes: AtomicU64,
+}
+
+impl Fetcher {
+    pub(super) fn new(
+        wire: Arc<dyn Wire>,
+        health: Arc<Health>,
+        local: Arc<LocalStore>,
+        most: u64,
+    ) -> Self {
+        Self { wire, health, local, most, crew: Crew::new(AT_ONCE), counts: Arc::default() }
+    }
+
+    /// What the remote says of a key; `None` if nothing, or nothing that can be read.
+    pub(super) fn entry(&self, kind: Kind, key: &Key) -> Option<Entry> {
+        let (wire, health) = (Arc::clone(&self.wire), Arc::clone(&self.health));
+        let name = Name::of_entry(kind, key);
+        self.counts.entries_asked.fetch_add(1, Ordering::Relaxed);
+        let (done, told) = mpsc::channel();
+        self.crew.give(move || {
+            let _ = done.send(health.ask(What::Entry, || wire.entry(&name)));
+        });
+        let read = |message: Vec<u8>| Entry::from_message(&message).map_err(Failure::Damaged);
+        match self.next(&told)?.and_then(|message| message.map(read).transpose()) {
+            Ok(entry) => entry,
+            Err(Failure::Damaged(how)) => {
+                self.health.note_damage(&format!("the {} of {key}: {how}", kind.word()));
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// The result of a key, if the remote has one that is right.
+    pub(super) fn result(&self, key: &Key) -> Option<(ActionResult, Entry)> {
+        let entry = self.entry(Kind::Result, key)?;
+        let read = ActionResult::from_text(key, &entry.text).and_then(|result| {
+            let bytes: u64 = result.blobs().map(|digest| digest.size).sum();
+            let unknown = result.blobs().find(|digest| entry.address(digest).is_none()).copied();
+            match unknown {
+                Some(blob) => Err(format!("it does not say where the blob {} is", blob.hash)),
+                None if bytes > self.most => {
+                    Err(format!("its files have {bytes} bytes, more than the cache may hold"))
+                }
+                None => Ok(result),
+            }
+        });
+        match read {
+            Ok(result) => Some((result, entry)),
+            Err(how) => {
+                self.health.note_damage(&format!("the result of {key}: {how}"));
+                None
+            }
+        }
+    }
+
+    /// Brings all blobs of a result that are not here, and then the result, into the local cache. False where one is not to be had.
+    pub(super) fn bring(
+        &self,
+        key: &Key,
+        result: &ActionResult,
+        entry: &Entry,
+    ) -> Result<bool, StoreError> {
+        let blobs: BTreeSet<&Digest> = result.blobs().collect();
+        let is_given_up = Arc::new(AtomicBool::new(false));
+        let (done, told) = mpsc::channel();
+        let mut asked = 0;
+        for digest in blobs.into_iter().filter(|digest| !self.local.has_blob(digest)) {
+            if digest.size == 0 {
+                self.local.take_in(*digest)?.keep()?;
+                continue;
+            }
+            let Some(address) = entry.address(digest) else { return Ok(false) };
+            let (wire, health) = (Arc::clone(&self.wire), Arc::clone(&self.health));
+            let (local, counts) = (Arc::clone(&self.local), Arc::clone(&self.counts));
+            let (digest, done, is_given_up) = (*digest, done.clone(), Arc::clone(&is_given_up));
+            self.crew.give(move || {
+                let _ = done.send(match is_given_up.load(Ordering::Relaxed) {
+                    true => Err(Failure::NotAsked),
+                    false => bring_blob(&*wire, &health, &local, &counts, digest, address),
+                });
+            });
+            asked += 1;
+        }
+        for _ in 0..asked {
+            let answer = self.next(&told);
+            if !matches!(answer, Some(Ok(()))) {
+                is_given_up.store(true, Ordering::Relaxed);
+                return match answer {
+                    Some(Err(Failure::Local(error))) => Err(error),
+                    _ => Ok(false),
+                };
+            }
+        }
+        self.local.save_result(key, result)?;
+        Ok(true)
+    }
+
+    /// What comes next; `None` where the build is to stop.
+    fn next<T>(&self, told: &Receiver<T>) -> Option<T> {
+        while !self.health.is_stopped() {
+            match told.recv_timeout(PATIENCE) {
+                Ok(answer) => return Some(answer),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        None
+    }
+}
+
+fn bring_blob(
+    wire: &dyn Wire,
+    health: &Health,
+    local: &LocalStore,
+    counts: &Counts,
+    digest: Digest,
+    address: Address,
+) -> Result<(), Failure> {
+    let brought = health.ask(What::Blob, || {
+        let mut incoming = local.take_in(digest).map_err(Failure::Local)?;
+        let mut namer = Namer::default();
+        wire.blob(&address, &mut |bytes| {
+            namer.update(bytes);
+            incoming.take(bytes)
+        })?;
+        incoming.keep().map_err(|error| match error {
+            StoreError::Damaged { how, .. } => Failure::Damaged(how),
+            error => Failure::Local(error),
+        })?;
+        match namer.finish() == address.name {
+            true => Ok(()),
+            false => Err(Failure::Damaged("its bytes do not have its name there".to_owned())),
+        }
+    });
+    match &brought {
+        Ok(()) => {
+            counts.blobs.fetch_add(1, Ordering::Relaxed);
+            counts.bytes.fetch_add(digest.size, Ordering::Relaxed);
+        }
+        Err(Failure::Damaged(how)) => {
+            health.note_damage(&format!("the blob {}: {how}", digest.hash));
+        }
+        Err(_) => {}
+    }
+    brought
+}

@@ -1,0 +1,41 @@
+//! The remote cache: results that machines share. What is right is the library's business; what is here only brings results and their blobs
+//! into the cache of this machine and takes them from there, so that every restore is one from the local cache.
+//!
+//! In reading order: [`ask`] says which remote is meant and what may be done with it ([`place`], [`ci`]); [`layered`] is the store that a build
+//! is given; [`fetch`] and [`upload`] do its work on threads of their own ([`crew`]); [`health`] decides when a remote that misbehaves is left alone
+//! and what is told of it. [`wire`] is what a kind of remote has to be able to do, and [`http`] the kind that there is. [`message`] and [`name`]
+//! translate what we keep into what servers of Bazel's caches know; [`native`] finds what is of use in one place only.
+//!
+//! # What lies on a remote
+//!
+//! Two kinds of things, as in Bazel's caches: *blobs* by the SHA-256 of their bytes, and *entries* by a SHA-256 that stands for what they are about:
+//!
+//! ```text
+//! SHA-256 of "granular result 1\nKEY\n"       the result of KEY: its text, and the names of all its blobs
+//! SHA-256 of "granular found 1\nKEY\n"        the sets of files that runs with the static key KEY were found to read
+//! SHA-256 of "granular made-with 1\nKEY\n"    with which tools results were made, by the key without tools
+//! ```
+//!
+//! An entry is an `ActionResult` of the Remote Execution API (see [`message`]), so that a server that knows such messages keeps an entry and its blobs
+//! together. A result's blobs are written before its entry.
+//!
+//! # What is believed
+//!
+//! Nothing but a text that the library reads for the very key, and bytes that have both their digests: ours, which the text names, and the SHA-256.
+//! They are checked while they arrive, and no byte more than was announced is written. A result counts only when all its blobs are in the local cache.
+
+mod ask;
+mod ci;
+mod crew;
+mod fetch;
+mod health;
+mod http;
+mod layered;
+mod message;
+mod name;
+mod native;
+mod place;
+mod upload;
+mod wire;
+
+pub(crate) use layered::{finish, open, store, tell};

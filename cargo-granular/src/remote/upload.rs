@@ -1,0 +1,315 @@
+//! Brings results from the local cache to a remote, while the build goes on. Knows no step and no way to speak to a remote.
+//!
+//! What is to be written is noted in the directory of the cache, a file `uploads/REMOTE/KIND-KEY` for each (see [`super::native`]), before anything is done about it, and the
+//! note is taken away when it is written. So what a build did not come to, or what it was killed over, the next build finds that writes to the same remote.
+
+use super::crew::Crew;
+use super::health::{Health, What};
+use super::message::Entry;
+use super::name::{self, Address, Kind, Name};
+use super::native::Limits;
+use super::wire::{Failure, Wire};
+use crate::wording;
+use granular::content::Content;
+use granular::digest::{Digest, Hash, Key};
+use granular::found;
+use granular::result::ActionResult;
+use granular::store::Store as _;
+use granular::store::local::LocalStore;
+use granular::store::made_with;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Seek as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+/// How many results are brought at once.
+const RESULTS_AT_ONCE: usize = 4;
+
+/// How many of their blobs.
+const BLOBS_AT_ONCE: usize = 8;
+
+/// Whether a larger blob is there is asked before it is sent, in bytes; to send a smaller one costs no more than the question.
+const WORTH_ASKING: u64 = 4 * 1024;
+
+/// What is to be written is forgotten after this time.
+const OLDEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// How often the end of a build looks whether all is written.
+const PATIENCE: Duration = Duration::from_millis(10);
+
+/// Brings results to a remote.
+pub(super) struct Uploader {
+    shared: Arc<Shared>,
+    results: Crew,
+}
+
+struct Shared {
+    wire: Arc<dyn Wire>,
+    health: Arc<Health>,
+    local: Arc<LocalStore>,
+    /// Where it is noted what is to be written.
+    notes: PathBuf,
+    blobs: Crew,
+    /// What is known to be there.
+    there: Mutex<BTreeSet<Name>>,
+    /// What stays here although it was to be written, for people.
+    unshared: Mutex<BTreeSet<String>>,
+    queued: AtomicUsize,
+    /// How many of them have come to their end, well or not.
+    done: AtomicUsize,
+    /// How many have come to it well, and how many of those are results.
+    written: AtomicUsize,
+    results_written: AtomicUsize,
+    bytes: AtomicU64,
+}
+
+/// What has become of a blob that was to be written.
+enum Blob {
+    /// It is there, under that name.
+    There(Name),
+    /// The local cache does not have it any more, or not as it was.
+    Lost,
+    /// It has something in it that is of use here only.
+    Native,
+}
+
+/// What has become of what was to be written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Written {
+    pub(super) results: usize,
+    pub(super) bytes: u64,
+    /// How many results, and notes beside them, a later build has to write.
+    pub(super) left: usize,
+}
+
+impl Uploader {
+    /// One that notes what is to be written in the directory `notes`.
+    pub(super) fn new(
+        wire: Arc<dyn Wire>,
+        health: Arc<Health>,
+        local: Arc<LocalStore>,
+        notes: PathBuf,
+    ) -> Self {
+        let shared = Shared {
+            wire,
+            health,
+            local,
+            notes,
+            blobs: Crew::new(BLOBS_AT_ONCE),
+            there: Mutex::default(),
+            unshared: Mutex::default(),
+            queued: AtomicUsize::new(0),
+            done: AtomicUsize::new(0),
+            written: AtomicUsize::new(0),
+            results_written: AtomicUsize::new(0),
+            bytes: AtomicU64::new(0),
+        };
+        Self { shared: Arc::new(shared), results: Crew::new(RESULTS_AT_ONCE) }
+    }
+
+    /// Begins with what earlier builds have left. What could not be written for so long that nobody waits for it is forgotten.
+    pub(super) fn resume(&self) {
+        let notes = fs::read_dir(&self.shared.notes).into_iter().flatten().flatten();
+        for note in notes {
+            let modified = note.metadata().and_then(|metadata| metadata.modified());
+            if modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age > OLDEST)) {
+                let _ = fs::remove_file(note.path());
+                continue;
+            }
+            let Ok(note) = note.file_name().into_string() else { continue };
+            let parsed = Kind::ALL.iter().find_map(|kind| {
+                let hash = note.strip_prefix(kind.word())?.strip_prefix('-')?;
+                Some((*kind, Key(Hash::parse(hash)?)))
+            });
+            let Some((kind, key)) = parsed else { continue };
+            let text = fs::read_to_string(self.shared.note(kind, &key)).unwrap_or_default();
+            match Limits::from_text(&text) {
+                Some(limits) => self.queue(kind, key, limits),
+                // One that was cut short does not say what must not be shared.
+                None => drop(fs::remove_file(self.shared.note(kind, &key))),
+            }
+        }
+    }
+
+    /// Notes that something is to be written.
+    pub(super) fn save(&self, kind: Kind, key: Key, limits: Limits) {
+        let note = self.shared.note(kind, &key);
+        // Without a note it is written now or never.
+        let _ =
+            fs::create_dir_all(&self.shared.notes).and_then(|()| fs::write(note, limits.to_text()));
+        self.queue(kind, key, limits);
+    }
+
+    /// Which results stay here, as a message, if any do.
+    pub(super) fn unshared(&self) -> Option<String> {
+        let unshared = self.shared.unshared.lock().unwrap_or_else(PoisonError::into_inner);
+        (!unshared.is_empty()).then(|| {
+            let names: Vec<String> = unshared.iter().cloned().collect();
+            format!(
+                "not shared, since the path of this checkout stands in it: {} (a flag such as -trimpath may keep it out; `portable = true` shares it all the same)",
+                wording::some(&names, 3)
+            )
+        })
+    }
+
+    fn queue(&self, kind: Kind, key: Key, limits: Limits) {
+        let shared = Arc::clone(&self.shared);
+        shared.queued.fetch_add(1, Ordering::SeqCst);
+        self.results.give(move || {
+            if shared.write(kind, &key, &limits).is_ok() {
+                let _ = fs::remove_file(shared.note(kind, &key));
+                let is_result = usize::from(kind == Kind::Result);
+                shared.results_written.fetch_add(is_result, Ordering::SeqCst);
+                shared.written.fetch_add(1, Ordering::SeqCst);
+            }
+            shared.done.fetch_add(1, Ordering::SeqCst);
+        });
+    }
+
+    /// Waits until all is written, but no longer than `wait`, and not if the build is to stop or there is nobody to write to.
+    pub(super) fn drain(&self, wait: Duration) -> Written {
+        let shared = &self.shared;
+        let began = Instant::now();
+        while shared.done.load(Ordering::SeqCst) < shared.queued.load(Ordering::SeqCst)
+            && began.elapsed() < wait
+            && !shared.health.is_stopped()
+            && !shared.health.is_off(What::Save)
+        {
+            std::thread::sleep(PATIENCE);
+        }
+        let written = shared.written.load(Ordering::SeqCst);
+        Written {
+            results: shared.results_written.load(Ordering::SeqCst),
+            bytes: shared.bytes.load(Ordering::Relaxed),
+            left: shared.queued.load(Ordering::SeqCst).saturating_sub(written),
+        }
+    }
+}
+
+impl Shared {
+    fn note(&self, kind: Kind, key: &Key) -> PathBuf {
+        self.notes.join(format!("{}-{key}", kind.word()))
+    }
+
+    /// Writes what the local cache has. If it has nothing any more, or something that is too large to be shared, there is nothing to write.
+    fn write(self: &Arc<Self>, kind: Kind, key: &Key, limits: &Limits) -> Result<(), Failure> {
+        let entry = match kind {
+            Kind::Result => self.result(key, limits)?,
+            Kind::Found => self.found(key)?,
+            Kind::MadeWith => self.made_with(key)?,
+        };
+        let Some(message) = entry.and_then(|entry| entry.to_message()) else { return Ok(()) };
+        let name = Name::of_entry(kind, key);
+        self.health.ask(What::Save, || self.wire.save_entry(&name, &message))?;
+        self.bytes.fetch_add(message.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Writes the blobs of a result, and gives its entry.
+    fn result(self: &Arc<Self>, key: &Key, limits: &Limits) -> Result<Option<Entry>, Failure> {
+        let Ok(Some(result)) = self.local.result(key) else { return Ok(None) };
+        // What was printed is for people, and names the place where it was printed more often than not.
+        let log = result.log;
+        let digests: BTreeSet<Digest> = result.blobs().copied().collect();
+        let (done, told) = mpsc::channel();
+        for digest in &digests {
+            let (shared, digest, done) = (Arc::clone(self), *digest, done.clone());
+            let limits = if log == Some(digest) { Limits::default() } else { limits.clone() };
+            self.blobs.give(move || {
+                let _ = done.send(shared.blob(&digest, &limits).map(|blob| (digest, blob)));
+            });
+        }
+        drop(done);
+        let mut blobs = BTreeMap::new();
+        let mut is_lost = false;
+        for answer in told {
+            match answer? {
+                (digest, Blob::There(name)) => drop(blobs.insert(digest, name)),
+                (_, Blob::Lost) => is_lost = true,
+                (digest, Blob::Native) => {
+                    is_lost = true;
+                    let name = path_of(&result, &digest);
+                    let mut unshared = self.unshared.lock().unwrap_or_else(PoisonError::into_inner);
+                    unshared.insert(format!("`{name}` of `{}`", limits.action()));
+                }
+            }
+        }
+        if is_lost {
+            return Ok(None);
+        }
+        // Where somebody's checkout lies is nobody else's business.
+        let text = ActionResult { made_in: String::new(), ..result }.to_text(key).into_bytes();
+        Ok(Some(Entry { text, blobs }))
+    }
+
+    /// Writes a blob, unless it is there already or may not be.
+    fn blob(&self, digest: &Digest, limits: &Limits) -> Result<Blob, Failure> {
+        let Ok(mut file) = self.local.open_blob(digest) else { return Ok(Blob::Lost) };
+        let mut search = limits.search();
+        let Ok((name, found)) = name::both_of(&file, |bytes| search.take(bytes)) else {
+            return Ok(Blob::Lost);
+        };
+        if found != *digest {
+            return Ok(Blob::Lost);
+        }
+        if search.has_found() {
+            return Ok(Blob::Native);
+        }
+        let there = || self.there.lock().unwrap_or_else(PoisonError::into_inner);
+        if digest.size == 0 || there().contains(&name) {
+            return Ok(Blob::There(name));
+        }
+        let address = Address { name, size: digest.size };
+        let is_there = digest.size > WORTH_ASKING
+            && self.health.ask(What::Look, || self.wire.has_blob(&address))?;
+        if !is_there {
+            if file.rewind().is_err() {
+                return Ok(Blob::Lost);
+            }
+            self.health.ask(What::Save, || {
+                let _ = (&file).rewind();
+                self.wire.save_blob(&address, &file)
+            })?;
+            self.bytes.fetch_add(digest.size, Ordering::Relaxed);
+        }
+        there().insert(name);
+        Ok(Blob::There(name))
+    }
+
+    /// What was found here, in front of what others found: of two who write at the same moment one may be lost, which costs a run.
+    fn found(&self, key: &Key) -> Result<Option<Entry>, Failure> {
+        let theirs = self.text(Kind::Found, key)?;
+        let theirs = theirs.and_then(|text| found::from_text(key, &text).ok()).unwrap_or_default();
+        let ours = self.local.found(key).unwrap_or_default();
+        let all = ours.iter().rev().fold(theirs.clone(), found::with);
+        let text = (all != theirs).then(|| found::to_text(key, &all));
+        Ok(text.map(|text| Entry { text: text.into_bytes(), ..Entry::default() }))
+    }
+
+    /// The same for the tools that results were made with.
+    fn made_with(&self, key: &Key) -> Result<Option<Entry>, Failure> {
+        let theirs = self.text(Kind::MadeWith, key)?.and_then(|text| String::from_utf8(text).ok());
+        let theirs = theirs.and_then(|text| made_with::from_text(key, &text)).unwrap_or_default();
+        let ours = self.local.made_with(key).unwrap_or_default();
+        let all = ours.iter().rev().fold(theirs.clone(), made_with::with_newest);
+        let text = (all != theirs).then(|| made_with::to_text(key, &all));
+        Ok(text.map(|text| Entry { text: text.into_bytes(), ..Entry::default() }))
+    }
+
+    /// The text of an entry that is there.
+    fn text(&self, kind: Kind, key: &Key) -> Result<Option<Vec<u8>>, Failure> {
+        let name = Name::of_entry(kind, key);
+        let message = self.health.ask(What::Look, || self.wire.entry(&name))?;
+        Ok(message.and_then(|message| Some(Entry::from_message(&message).ok()?.text)))
+    }
+}
+
+/// Where the bytes of a blob stand among the outputs of a result.
+fn path_of(result: &ActionResult, blob: &Digest) -> String {
+    let has = |content: &Content| matches!(content, Content::File { digest, .. } if digest == blob);
+    let output = result.outputs.iter().find(|output| has(&output.content));
+    output.map_or_else(|| "its log".to_owned(), |output| output.path.to_string())
+}

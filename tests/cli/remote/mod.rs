@@ -1,0 +1,122 @@
+//! Results that machines share through a remote cache. Each machine has a home, a cache and a checkout of its own.
+
+mod bazel_remote;
+mod faults;
+mod nginx;
+mod server;
+mod sharing;
+mod trust;
+
+use crate::faults::{Tree, tree};
+use crate::project::{Invocation, Project, Run, project, step};
+use server::{Server, Twist};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Two machines with the same sources, and a server: the first has built and shared everything.
+struct Team {
+    server: Server,
+    first: Project,
+    second: Project,
+}
+
+impl Team {
+    fn new(first: Project) -> Self {
+        let server = Server::start();
+        let second = first.elsewhere();
+        writing(&first, &server.url()).run().success();
+        assert!(!server.kept("ac").is_empty() && server.broken().is_empty());
+        first.ran();
+        server.forget();
+        Self { server, first, second }
+    }
+
+    /// The second machine builds.
+    fn build(&self) -> Run {
+        reading(&self.second, &self.server.url()).run()
+    }
+
+    /// The same once more, from nothing.
+    fn rebuild(&self) -> Run {
+        self.start_anew();
+        self.build()
+    }
+
+    fn start_anew(&self) {
+        for left in [self.second.path("target"), self.second.cache()] {
+            let _ = std::fs::remove_dir_all(left);
+        }
+        self.second.ran();
+    }
+
+    /// What both have left is the same.
+    #[track_caller]
+    fn is_same(&self) {
+        assert_eq!(left_by(&self.second), left_by(&self.first));
+    }
+}
+
+fn reading(p: &Project, url: &str) -> Invocation {
+    p.command("build").env("GRANULAR_REMOTE", url)
+}
+
+fn writing(p: &Project, url: &str) -> Invocation {
+    reading(p, url).env("GRANULAR_REMOTE_WRITE", "on")
+}
+
+/// What all steps of a workspace have left in their output directories.
+fn left_by(p: &Project) -> Tree {
+    tree(&p.path("target/granular/out"), |_: &Path| false)
+}
+
+/// A workspace with so many steps, which need nobody and leave a file each.
+fn steps(number: usize) -> Project {
+    let one = |number: usize| {
+        let script = format!("echo {number} > {{out}}/file");
+        step(&format!("s{number:02}"), &script, "inputs = []\noutputs = [\"{out}/file\"]")
+    };
+    project(&(0..number).map(one).collect::<String>())
+}
+
+/// One step that leaves three files and prints a line.
+fn three_files() -> Project {
+    let script = "echo log; for name in a b c; do echo $name > {out}/$name; done";
+    project(&step("gen", script, "inputs = []\noutputs = [\"{out}\"]"))
+}
+
+/// Steps of all sorts: a program, links, empty things, a large file, a check, one that needs another, and one with a depfile.
+fn workspace() -> Project {
+    let script = "mkdir {out}/empty; : > {out}/nothing; echo x > {out}/file; cp {out}/file {out}/program; chmod +x {out}/program; \
+                  ln -s file {out}/link; head -c 3000000 /dev/zero > {out}/large; echo told";
+    let p = project(
+        &[
+            step("gen", script, "inputs = [\"in.txt\"]\noutputs = [\"{out}\"]"),
+            step(
+                "use",
+                "cat {needs.gen.out}/file in.txt > {out}/copy",
+                "inputs = [\"in.txt\"]\noutputs = [\"{out}/copy\"]\nneeds = [\"gen\"]",
+            ),
+            step("check", "echo all is well", "inputs = [\"in.txt\"]\noutputs = []"),
+            step(
+                "c",
+                "cat a.h > {out}/o; echo '{out}/o: a.h' > {out}/o.d",
+                "inputs = []\ndepfile = \"{out}/o.d\"\noutputs = [\"{out}/o\"]",
+            ),
+        ]
+        .concat(),
+    );
+    p.write("in.txt", "1\n").write("a.h", "1\n");
+    p
+}
+
+fn timed<T>(what: impl FnOnce() -> T) -> (T, Duration) {
+    let began = Instant::now();
+    let done = what();
+    (done, began.elapsed())
+}
+
+/// The lines of standard error that begin with `warning`.
+fn warnings(run: &Run) -> Vec<String> {
+    let text = run.stderr();
+    text.lines().filter(|line| line.starts_with("warning")).map(str::to_owned).collect()
+}

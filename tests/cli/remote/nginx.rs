@@ -1,0 +1,92 @@
+//! The same against a web server that stores what is PUT and knows nothing of caches: nginx with its WebDAV module.
+
+use super::*;
+use crate::sandbox::could_not_run;
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+struct Nginx {
+    child: Child,
+    url: String,
+}
+
+impl Nginx {
+    /// None where there is no such program.
+    fn start(p: &Project) -> Option<Self> {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let dir = p.root().with_file_name("nginx");
+        fs::create_dir_all(&dir).unwrap();
+        let dir = dir.to_str().unwrap();
+        // Its workers are of another user otherwise, where it is started by root.
+        let user = Command::new("id").arg("-un").output().unwrap().stdout;
+        let user = String::from_utf8(user).unwrap();
+        let configuration = format!(
+            "daemon off; worker_processes 1; pid {dir}/pid; error_log {dir}/errors; user {user};
+events {{ }}
+http {{
+    access_log off; client_max_body_size 1g; client_body_temp_path {dir}/body;
+    proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ root {dir}/kept; dav_methods PUT; create_full_put_path on; }}
+    }}
+}}
+"
+        );
+        fs::write(format!("{dir}/configuration"), configuration).unwrap();
+        let started = Command::new("nginx")
+            .args([
+                "-p",
+                dir,
+                "-e",
+                &format!("{dir}/errors"),
+                "-c",
+                &format!("{dir}/configuration"),
+            ])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(child) = started else {
+            could_not_run("there is no nginx (Debian: apt-get install nginx-light)");
+            return None;
+        };
+        let server = Self { child, url: format!("http://127.0.0.1:{port}") };
+        let began = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let errors = fs::read_to_string(format!("{dir}/errors")).unwrap_or_default();
+            assert!(began.elapsed() < Duration::from_secs(10), "nginx does not start: {errors}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(server)
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // The first process ends the others.
+        let process = self.child.id().to_string();
+        let _ = Command::new("kill").arg(process).status();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_plain_web_server_shares_all_sorts_of_results() {
+    let p = workspace();
+    let Some(server) = Nginx::start(&p) else { return };
+    let run = writing(&p, &server.url).arg("-v").run().success();
+    assert!(warnings(&run).is_empty() && !run.stderr().contains("left for a later build"), "{run}");
+    let second = p.elsewhere();
+    let run = reading(&second, &server.url).run().success();
+    assert!(second.ran().is_empty(), "{run}");
+    assert_eq!(left_by(&second), left_by(&p));
+    for p in [&p, &second] {
+        p.write("in.txt", "2\n").write("a.h", "2\n");
+    }
+    writing(&second, &server.url).run().success();
+    p.ran();
+    reading(&p, &server.url).run().success();
+    assert!(p.ran().is_empty());
+    assert_eq!(left_by(&second), left_by(&p));
+}
