@@ -281,8 +281,20 @@ mod tests {
 
     /// A command that reads these files.
     fn reading(trial: &Trial, files: &[&str], line: &str) -> Command {
-        let reads = files.iter().map(|file| trial.dir.join(file)).collect();
+        let reads: Vec<PathBuf> = files.iter().map(|file| trial.dir.join(file)).collect();
+        reads.iter().filter(|file| file.is_file()).for_each(|file| wait_for_writers(file));
         Command { reads, ..trial.shell(line) }
+    }
+
+    /// A process that another test starts at this moment has the file open for writing as we had, until it becomes its own program.
+    fn wait_for_writers(file: &Path) {
+        for _ in 0..500 {
+            let file = rustix::fs::open(file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+            if os::take_lease(&file.unwrap()).is_ok() {
+                return;
+            }
+            std::thread::sleep(PAUSE);
+        }
     }
 
     fn run(command: &Command) -> Finish {
