@@ -164,12 +164,18 @@ fn search(root: &Path, pattern: &str, found: &mut Set<PathBuf>) -> Option<()> {
             found.insert(dir.clone());
             // Whatever stands there could match: more than the pattern finds does no harm here.
             let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-            next.extend(entries.map(|entry| entry.path()).filter(|path| path.is_dir()));
+            next.extend(entries.filter(leads_to_a_directory).map(|entry| entry.path()));
         }
         dirs = next;
     }
     found.extend(dirs.into_iter().map(|dir| dir.join("Cargo.toml")));
     Some(())
+}
+
+/// Mostly the listing tells, and nothing has to be asked for each name.
+fn leads_to_a_directory(entry: &fs::DirEntry) -> bool {
+    let kind = entry.file_type();
+    kind.is_ok_and(|kind| kind.is_dir() || (kind.is_symlink() && entry.path().is_dir()))
 }
 
 /// The directory in which the search for a manifest begins. `None` for a manifest that Cargo would refuse.
