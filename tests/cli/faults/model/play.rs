@@ -232,7 +232,9 @@ impl Play {
     fn wipe(&mut self, path: &str) {
         let line = format!("rm -rf {}/{path}", self.checkouts[self.here]);
         // A step that a killed build has left running may write while it is removed.
-        self.sh(format!("{line} 2>/dev/null || {line}"));
+        self.sh(format!(
+            "{line} 2>/dev/null || {{ sleep 0.2; {line} 2>/dev/null; }} || {{ sleep 1; {line}; }}"
+        ));
         let here = self.here;
         self.kept.lose(|fact| fact.is_of_checkout(here));
     }
