@@ -3,6 +3,7 @@
 use crate::ordered::{Map, Set};
 use crate::tools::KnownTool;
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 /// The variables of a step, by the part they play in its key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,6 +68,16 @@ pub fn strict(
         environment.tracked.insert(name.to_owned(), get(outer, name).map(|value| text_of(value)));
     }
     environment
+}
+
+/// The value of a variable of `env` that is set to some text.
+pub fn variable<'a>(env: &'a Map<OsString, OsString>, name: &str) -> Option<&'a str> {
+    env.get(OsStr::new(name)).and_then(|value| value.to_str()).filter(|value| !value.is_empty())
+}
+
+/// The value of a variable that names a path.
+pub fn path(env: &Map<OsString, OsString>, name: &str) -> Option<PathBuf> {
+    env.get(OsStr::new(name)).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// Whether every step sees the variable `name`.

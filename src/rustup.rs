@@ -1,9 +1,9 @@
 //! What rustup puts into the environment on the way from Cargo to whom Cargo starts, and takes it out again, so that a step sees
 //! and a key says the same whether Cargo started us or the user did. Pure.
 
+use crate::environment::{path, variable};
 use crate::ordered::Map;
-use crate::store::place::path;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Where the system's loader looks for libraries; rustup puts those of the toolchain in front.
@@ -27,10 +27,6 @@ pub fn undone(mut env: Map<OsString, OsString>) -> Map<OsString, OsString> {
 fn libraries(env: &Map<OsString, OsString>) -> Option<PathBuf> {
     variable(env, "RUSTUP_TOOLCHAIN")?;
     Some(path(env, "CARGO")?.parent()?.parent()?.join("lib"))
-}
-
-fn variable<'a>(env: &'a Map<OsString, OsString>, name: &str) -> Option<&'a str> {
-    env.get(OsStr::new(name)).and_then(|value| value.to_str()).filter(|value| !value.is_empty())
 }
 
 fn take_out(env: &mut Map<OsString, OsString>, directory: &Path) {

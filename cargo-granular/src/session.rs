@@ -8,13 +8,14 @@ use crate::trouble::{Result, Trouble};
 use granular::build;
 use granular::cargo::Cargo;
 use granular::config::Settings;
+pub(crate) use granular::environment::{path, variable};
 use granular::ordered::Map;
 use granular::project::{self, Project};
 use granular::rustup;
 use granular::triple::Triple;
 use granular::workspace::ask::Question;
 use granular::workspace::{self, Known};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What every command starts from.
@@ -120,16 +121,6 @@ impl Session {
         };
         Ok(jobs.number(std::thread::available_parallelism().map_or(1, usize::from)))
     }
-}
-
-/// The value of a variable of `env` that is set to some text.
-pub(crate) fn variable<'a>(env: &'a Map<OsString, OsString>, name: &str) -> Option<&'a str> {
-    env.get(OsStr::new(name)).and_then(|value| value.to_str()).filter(|value| !value.is_empty())
-}
-
-/// The same for one that names a path.
-pub(crate) fn path(env: &Map<OsString, OsString>, name: &str) -> Option<PathBuf> {
-    env.get(OsStr::new(name)).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 fn verbosity(common: &Common, env: &Map<OsString, OsString>) -> Verbosity {

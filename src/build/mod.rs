@@ -231,7 +231,8 @@ pub(crate) fn build_held(
     if let Some(question) = &options.question
         && let Some(up_to_date) = up_to_date
     {
-        match witness::of(&ground, &planned, &up_to_date, trail).filter(|_| looked_at_all) {
+        let witness = || witness::of(&ground, &planned, &up_to_date, trail);
+        match looked_at_all.then(witness).flatten() {
             Some(witness) => untouched::keep(state, question, witness, edges.env),
             // The next build, which finds no proof, looks at everything and makes a new one.
             None => untouched::forget(state, question),

@@ -41,8 +41,6 @@ enum Message {
     Checked(ActionId, std::result::Result<Box<Checked>, Failure>),
     Restored(ActionId, Box<Checked>, Vec<DirtyReason>, ActionResult, restore::Outcome),
     Ran(ActionId, Box<Checked>, run::Outcome),
-    /// What a worker has done one after the other in a short time.
-    Several(Vec<Message>),
     Slot(Slot),
     /// A worker panicked: a fault of ours. What it had in hand will never come back.
     Panicked,
@@ -81,9 +79,6 @@ pub(crate) struct Look {
     pub(crate) untouched: Set<ActionId>,
 }
 
-/// For how long a worker goes on with other jobs before it tells what it has done: to wake the owner for each of a thousand steps costs more than to check them.
-const WORTH_TELLING: Duration = Duration::from_micros(300);
-
 /// Brings `planned` up to date. Where there was nothing else to tell than that all of it is fresh, also tells what state it is in.
 pub(crate) fn run(
     ground: &Ground<'_>,
@@ -116,15 +111,8 @@ fn work(ground: &Ground<'_>, jobs: &Mutex<Receiver<Job>>, to_owner: Sender<Messa
         // Not in the head of a loop over the receiver: the lock must not be held while the job is done.
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
-        let began = Instant::now();
-        let mut done = vec![ground.places.work(|| do_job(ground, job))];
-        while began.elapsed() < WORTH_TELLING {
-            // Who has the lock may wait for a job, for which the owner may wait for what is done here.
-            let next = jobs.try_lock().ok().and_then(|jobs| jobs.try_recv().ok());
-            let Some(next) = next else { break };
-            done.push(ground.places.work(|| do_job(ground, next)));
-        }
-        if to_owner.send(Message::Several(done)).is_err() {
+        // Told at once, and not with what is done next: that may wait for a store, or read for long, and somebody needs this one.
+        if to_owner.send(ground.places.work(|| do_job(ground, job))).is_err() {
             return;
         }
     }
@@ -454,9 +442,6 @@ impl<'a, 'r> Owner<'a, 'r> {
             Message::Ran(id, checked, outcome) => {
                 self.ground.tools.forget_places();
                 self.take_ran(id, checked, outcome)
-            }
-            Message::Several(messages) => {
-                messages.into_iter().for_each(|message| self.take(message, scope))
             }
             Message::Panicked => {}
             Message::Slot(slot) => {

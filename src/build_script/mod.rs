@@ -15,6 +15,7 @@ use crate::build::{self as engine, BuildError, Edges, Options};
 use crate::cargo::Cargo;
 use crate::config::Extra;
 use crate::declare::Table;
+use crate::environment;
 use crate::error::Error;
 use crate::event::{Event, Failure, Finished, Skip, Status, Summary};
 use crate::execute::child::{self, ChildExecutor};
@@ -431,7 +432,7 @@ fn engine(
     jobserver: &Jobserver,
 ) -> Result<Done, Failed> {
     let settings = &project.config.settings;
-    let named = place::path(&context.env, place::VARIABLE).filter(|dir| dir.is_absolute());
+    let named = environment::path(&context.env, place::VARIABLE).filter(|dir| dir.is_absolute());
     let dir = named.or_else(|| settings.cache_dir.clone()).or_else(|| place::usual(&context.env));
     let store = dir.as_deref().map(LocalStore::open);
     let executor = ChildExecutor::new(Some(jobserver.clone()));

@@ -2,7 +2,6 @@
 
 use super::Later;
 use super::placeholder::{self, Scope, Use};
-use super::step;
 use super::suggest::suggest;
 use super::table::Entry;
 use super::value::Notes;
@@ -188,17 +187,9 @@ pub(super) fn missing_packages(
     unsure: &Set<StepName>,
 ) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
-    for (step, directory, place) in &later.packages {
-        let made = |other: &Step| unsure.contains(&other.name) || step::may_make(other, directory);
-        if directory.under(&workspace.root).is_dir() || steps.iter().any(made) {
-            continue;
-        }
-        let label = format!("there is no directory `{directory}` in the workspace");
-        let mistake = Mistake::new(
-            format!("a Go package of step `{step}` does not exist"),
-            place.clone().label(label),
-        );
-        mistakes.push(mistake.help("it is relative to the step's `dir`"));
+    for (step, place) in super::not_there(workspace, steps, &later.packages, unsure) {
+        let message = format!("a Go package of step `{step}` does not exist");
+        mistakes.push(Mistake::new(message, place).help("it is relative to the step's `dir`"));
     }
     mistakes
 }

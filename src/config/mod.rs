@@ -246,6 +246,23 @@ fn same_but_for_case(steps: &[Step]) -> Vec<Mistake> {
     mistakes
 }
 
+/// Those of the `named` directories that are not there and that no step makes: the step that names it, and where.
+fn not_there<'a>(
+    workspace: &'a Workspace,
+    steps: &'a [Step],
+    named: &'a [(StepName, RelPath, Place)],
+    unsure: &'a Set<StepName>,
+) -> impl Iterator<Item = (&'a StepName, Place)> {
+    named.iter().filter_map(move |(step, directory, place)| {
+        let made = |other: &Step| unsure.contains(&other.name) || step::may_make(other, directory);
+        if directory.under(&workspace.root).is_dir() || steps.iter().any(made) {
+            return None;
+        }
+        let label = format!("there is no directory `{directory}` in the workspace");
+        Some((step, place.clone().label(label)))
+    })
+}
+
 /// Working directories that are not there and that no step makes.
 fn missing_directories(
     workspace: &Workspace,
@@ -254,17 +271,10 @@ fn missing_directories(
     unsure: &Set<StepName>,
 ) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
-    for (step, directory, place) in &later.directories {
-        let made = |other: &Step| unsure.contains(&other.name) || step::may_make(other, directory);
-        if directory.under(&workspace.root).is_dir() || steps.iter().any(made) {
-            continue;
-        }
-        let label = format!("there is no directory `{directory}` in the workspace");
-        let mistake = Mistake::new(
-            format!("`dir` in step `{step}` does not exist"),
-            place.clone().label(label),
-        )
-        .help("it is relative to the package, or to the workspace root with `/` in front");
+    for (step, place) in not_there(workspace, steps, &later.directories, unsure) {
+        let message = format!("`dir` in step `{step}` does not exist");
+        let mistake = Mistake::new(message, place)
+            .help("it is relative to the package, or to the workspace root with `/` in front");
         mistakes.push(mistake);
     }
     mistakes

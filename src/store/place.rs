@@ -1,7 +1,8 @@
 //! Where the store of a user lies on each platform. Pure.
 
+use crate::environment::path;
 use crate::ordered::Map;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The variable that names another place.
@@ -22,11 +23,6 @@ pub fn usual(env: &Map<OsString, OsString>) -> Option<PathBuf> {
         named.or_else(|| home().map(|home| home.join(".cache")))
     };
     caches.map(|caches| caches.join("granular"))
-}
-
-/// The value of a variable that names a path.
-pub fn path(env: &Map<OsString, OsString>, name: &str) -> Option<PathBuf> {
-    env.get(OsStr::new(name)).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 #[cfg(test)]
