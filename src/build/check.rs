@@ -399,7 +399,7 @@ pub(super) fn recorded(
 }
 
 /// The first output that is not what the record says.
-fn disturbed_output(
+pub(super) fn disturbed_output(
     ground: &Ground<'_>,
     id: ActionId,
     record: &Record,

@@ -117,7 +117,15 @@ pub fn build(
 ) -> Result<Summary, BuildError> {
     let state = State::new(project.state_dir.clone());
     let began = Instant::now();
-    match hold(project, &state, edges, report)? {
+    let mut has_waited = false;
+    let held = hold(project, &state, edges, &mut |event| {
+        has_waited |= matches!(event, Event::Waiting { .. });
+        report(event);
+    })?;
+    // Whom it waited for may have changed anything since the look, also without a word in these records: outputs in the tree belong to every target directory.
+    let edited = options.edited.clone().filter(|_| !has_waited);
+    let options = &Options { edited, ..options.clone() };
+    match held {
         Some(_lock) => build_held(project, &state, wanted, options, edges, report),
         None => Ok(Summary { stopped: true, duration: began.elapsed(), ..Summary::default() }),
     }

@@ -17,6 +17,7 @@ use crate::execute::slots::{Slot, Slots};
 use crate::export;
 use crate::inputs::FoundInputs;
 use crate::ordered::{Map, Set};
+use crate::path::Base;
 use crate::reason::DirtyReason;
 use crate::result::ActionResult;
 use crate::state::history::{self, Entry, What};
@@ -335,10 +336,17 @@ impl<'a, 'r> Owner<'a, 'r> {
         }
     }
 
-    /// What is recorded of an action of which it is proved that nothing was touched. False if there is no record.
+    /// What is recorded of an action of which it is proved that nothing was touched. False if it has to be checked after all.
     fn take_untouched(&mut self, id: ActionId) -> bool {
-        let name = self.ground.project.graph[id].name.to_string();
-        let Some(Ok(record)) = self.ground.records.get(&name) else { return false };
+        let action = &self.ground.project.graph[id];
+        let Some(Ok(record)) = self.ground.records.get(&action.name.to_string()) else {
+            return false;
+        };
+        // The proof was looked at before the checkout was ours. Outputs in the tree belong to builds with other target directories too, which say nothing in these records.
+        let in_tree = action.outputs.iter().any(|pattern| pattern.literal().base == Base::Tree);
+        if in_tree && !matches!(check::disturbed_output(self.ground, id, &record), Ok(None)) {
+            return false;
+        }
         let outputs = record.result.outputs.clone();
         let exports = export::of_action(true, &outputs, &[], &[]);
         let state = UpToDate { key: Some(record.key), exports, outputs, ..UpToDate::default() };

@@ -279,6 +279,40 @@ fn a_build_that_waits_for_another_one_believes_no_proof_from_before() {
 }
 
 #[test]
+fn nor_where_that_one_has_another_target_directory_and_other_records() {
+    let p = project(
+        &[
+            step(
+                "hold",
+                "[ -e gate ] && { echo > ready; while [ ! -e go ]; do :; done; }; echo > {out}/x",
+                "inputs = []\noutputs = [\"{out}/x\"]",
+            ),
+            step(
+                "stamp",
+                "date +%s%N > gen",
+                "inputs = []\noutputs = [\"gen\"]\nneeds = [\"hold\"]",
+            ),
+            step("other", "cat other > {out}/x", "inputs = [\"other\"]\noutputs = [\"{out}/x\"]"),
+        ]
+        .concat(),
+    );
+    p.write("other", "1");
+    p.granular("build").success();
+    prove(&p);
+    p.write("gate", "").write("other", "2");
+    let first = p.command("build --force --target-dir elsewhere").start();
+    while !p.path("ready").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let second = p.command("build -v").start();
+    second.hear("waiting for another build");
+    p.write("go", "");
+    first.code(0);
+    let (_, said) = second.end();
+    assert!(!said.contains("Fresh #stamp"), "{said}");
+}
+
+#[test]
 fn what_else_counts_is_part_of_the_question() {
     let p = project(
         &[
