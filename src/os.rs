@@ -1,5 +1,5 @@
-//! The few calls that need `unsafe`: joining a jobserver whose descriptors came with this process, which descriptors a child gets, and
-//! leases on files. Knows no command and no build.
+//! The few calls that need `unsafe`: joining a jobserver whose descriptors came with this process, which descriptors a child gets,
+//! leases on files, and locks on a byte of one. Knows no command and no build.
 #![allow(unsafe_code)]
 
 use jobserver::Client;
@@ -123,6 +123,46 @@ fn lease_call(file: &OwnedFd, call: libc::c_int, lease: libc::c_int) -> io::Resu
     match unsafe { libc::fcntl(file.as_raw_fd(), call, lease) } {
         -1 => Err(io::Error::last_os_error()),
         lease => Ok(lease),
+    }
+}
+
+/// Who has a lock that was tried for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Held {
+    /// The file that it was tried with, until that is closed.
+    ByUs,
+    /// Another open file, of this process or another.
+    ByOthers,
+}
+
+/// Tries to lock the byte at `place` of a file that is open for writing, which need not be so long; of the place all bits but the highest count. The lock
+/// belongs to the open file, not to the process. Nothing is said where the system has no such locks.
+pub(crate) fn lock_byte(file: &std::fs::File, place: u64) -> std::io::Result<Held> {
+    #[cfg(target_os = "linux")]
+    {
+        let place = (place & i64::MAX as u64) as i64;
+        // SAFETY: The descriptor is open for as long as it is borrowed; the structure is plain numbers, for which all zero is a value, and the pointer is to it
+        // on this stack. The kernel wants a process of zero there.
+        let locked = unsafe {
+            let mut lock: libc::flock64 = std::mem::zeroed();
+            lock.l_type = libc::F_WRLCK as libc::c_short;
+            lock.l_whence = libc::SEEK_SET as libc::c_short;
+            lock.l_start = place.min(i64::MAX - 1);
+            lock.l_len = 1;
+            libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock)
+        };
+        match locked {
+            -1 => match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::WouldBlock => Ok(Held::ByOthers),
+                error => Err(error),
+            },
+            _ => Ok(Held::ByUs),
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, place);
+        Err(std::io::ErrorKind::Unsupported.into())
     }
 }
 

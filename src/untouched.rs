@@ -161,6 +161,12 @@ pub fn tell(
         return None;
     }
     let records = Stat::of(&state.records()).ok()?;
+    // Whoever has run or restored something since has said so here: then there is no need to look at all the rest.
+    let is_ours = |group: &look::Group<'_>| Path::new(group.directory).starts_with(state.dir());
+    let (ours, groups): (Vec<_>, Vec<_>) = groups.into_iter().partition(is_ours);
+    if !look::edited(&ours)?.is_empty() {
+        return None;
+    }
     let files = look::edited(&groups)?;
     if !files.is_empty() {
         return Some(Answer::Edited(Edited { files, records }));

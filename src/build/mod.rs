@@ -31,7 +31,7 @@ use crate::ordered::Map;
 use crate::project::Project;
 use crate::state::lock::{self, CheckoutLock};
 use crate::state::records::Records;
-use crate::state::{self, State, turns};
+use crate::state::{self, State};
 use crate::store::Store;
 use crate::tools::Tools;
 use crate::untouched::{self, Edited, Question};
@@ -210,8 +210,6 @@ pub(crate) fn build_held(
     });
 
     end_remains(&records, state, report);
-    // Each kind of end but a good one may have left some: to look costs no more than to ask how the last build ended.
-    turns::sweep(&State::new(project.workspace.state_dir()).turns());
     // What tools say does not depend on who asks, so that all entries to this workspace share it.
     let remembered = State::new(project.workspace.state_dir()).tools();
     let tools = Tools::open(&remembered);

@@ -18,7 +18,7 @@
 //! | `cells/NAME` | links to the output directories of needs with a matrix | before an action that needs several runs |
 //! | `displaced/` | files that stood among the outputs and that no run of ours had made | when they are in the way |
 //! | `reproduce/` | what an action has left, while it runs once more | by `reproduce` and `build --verify` |
-//! | `turns/KEY` | builds that would run the same command, of which one does | while it runs |
+//! | `turns-v1` | locks of builds that would run the same command, of which one does | never |
 //! | `untouched/QUESTION` | what a build looked at in which all was fresh | anew, by rename, by a build in which all is fresh and that is not proved |
 //! | `tmp/` | staging | emptied at the start of a build |
 
@@ -103,7 +103,7 @@ impl State {
 
     /// Where builds take turns.
     pub(crate) fn turns(&self) -> PathBuf {
-        self.dir.join("turns")
+        self.dir.join(format!("turns-v{}", format::TURNS))
     }
 
     /// The room for staging.

@@ -2,20 +2,25 @@
 //! that share a step are the usual case. Knows neither steps nor stores.
 //!
 //! Whoever has a turn runs a command and waits for nothing else, neither for another turn nor for a slot, so nobody waits in a circle.
+//!
+//! All turns are locks on one file, each on the byte whose place the key's hash says; what dies leaves none behind. A file for each turn would be made
+//! and deleted for each command, and ext4 passes over what was deleted in the last minutes one by one for each file that it makes. Two keys with the same place
+//! would wait for each other, which costs time.
 
-use super::lock::is_at;
 use crate::digest::Key;
 use crate::execute::Stop;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use crate::os::{self, Held};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 /// The turn for one key, until it is dropped. Where the system refused the lock it is no turn, which costs a second run at worst.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    held: Option<(File, PathBuf)>,
+    /// Open for as long as the lock is to hold.
+    _held: Option<File>,
     /// Whether another had it before: the result may be in the store by now.
     pub(crate) has_waited: bool,
 }
@@ -23,43 +28,25 @@ pub(crate) struct Turn {
 /// How often a waiting build looks whether it is its turn.
 const PATIENCE: Duration = Duration::from_millis(10);
 
-/// Takes the turn for `key` among all who use `dir`, once it is free or `stop` is asked for.
-pub(crate) fn take(dir: &Path, key: &Key, stop: &Stop) -> Turn {
-    let path = dir.join(key.to_string());
+/// Takes the turn for `key` among all who use the file at `path`, once it is free or `stop` is asked for.
+pub(crate) fn take(path: &Path, key: &Key, stop: &Stop) -> Turn {
     let mut has_waited = false;
+    let Ok(file) = open(path) else { return Turn { _held: None, has_waited } };
     loop {
-        let Ok(file) = open(&path) else { return Turn { held: None, has_waited } };
-        match file.try_lock() {
-            // Who had the turn before takes the file away: a lock on what is not there any more is none.
-            Ok(()) if is_at(&file, &path) => {
-                return Turn { held: Some((file, path)), has_waited };
-            }
-            Ok(()) => continue,
-            Err(TryLockError::WouldBlock) if !stop.is_asked() => {}
-            Err(_) => return Turn { held: None, has_waited },
+        match os::lock_byte(&file, place(key)) {
+            Ok(Held::ByUs) => return Turn { _held: Some(file), has_waited },
+            Ok(Held::ByOthers) if !stop.is_asked() => {}
+            Ok(Held::ByOthers) | Err(_) => return Turn { _held: None, has_waited },
         }
         has_waited = true;
         thread::sleep(PATIENCE);
     }
 }
 
-/// Takes away what builds that were killed have left in `dir`. Who has a turn keeps it.
-pub(crate) fn sweep(dir: &Path) {
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let Ok(file) = File::open(&path) else { continue };
-        if file.try_lock().is_ok() && is_at(&file, &path) {
-            let _ = fs::remove_file(&path);
-        }
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        if let Some((_, path)) = &self.held {
-            let _ = fs::remove_file(path);
-        }
-    }
+/// A place in a file, none of which is ever written.
+fn place(key: &Key) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *key.0.as_bytes();
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -81,9 +68,9 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     #[test]
-    fn one_at_a_time_has_the_turn_and_nothing_is_left() {
+    fn one_at_a_time_has_the_turn_and_nothing_is_written() {
         let dir = TempDir::new();
-        let turns = dir.path().join("turns");
+        let turns = dir.path().join("state/turns");
         let key = Key(Hash::of(b"key"));
         let (inside, waited) = (AtomicU32::new(0), AtomicU32::new(0));
         thread::scope(|scope| {
@@ -100,27 +87,29 @@ mod tests {
             }
         });
         assert!(waited.load(Ordering::SeqCst) > 0);
-        assert_eq!(fs::read_dir(&turns).unwrap().count(), 0);
+        assert_eq!(fs::metadata(&turns).unwrap().len(), 0);
     }
 
     #[test]
-    fn what_the_dead_have_left_is_swept_and_the_turn_of_the_living_is_not() {
+    fn turns_for_different_keys_are_had_at_once_whatever_their_place() {
         let dir = TempDir::new();
-        let (dead, living) = (Key(Hash::of(b"dead")), Key(Hash::of(b"living")));
-        fs::write(dir.path().join(dead.to_string()), "").unwrap();
-        let turn = take(dir.path(), &living, &Stop::default());
-        sweep(dir.path());
-        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|it| it.unwrap().path()).collect();
-        assert_eq!(left, [dir.path().join(living.to_string())]);
-        drop(turn);
-        sweep(&dir.path().join("absent"));
+        let turns = dir.path().join("turns");
+        let keys =
+            [[0; 32], [0x7f; 32], [0x80; 32], [0xff; 32]].map(|it| Key(Hash::from_bytes(it)));
+        let all = keys.map(|key| take(&turns, &key, &Stop::default()));
+        assert!(all.iter().all(|turn| turn._held.is_some() && !turn.has_waited));
+        let stop = Stop::default();
+        stop.ask();
+        assert!(keys.iter().all(|key| take(&turns, key, &stop)._held.is_none()));
+        drop(all);
+        assert!(keys.iter().all(|key| take(&turns, key, &stop)._held.is_some()));
     }
 
     #[test]
     fn where_no_file_can_be_there_is_no_turn_and_no_waiting() {
         let dir = TempDir::new();
         fs::write(dir.path().join("file"), "").unwrap();
-        let turn = take(&dir.path().join("file"), &Key(Hash::of(b"key")), &Stop::default());
-        assert!(turn.held.is_none() && !turn.has_waited);
+        let turn = take(&dir.path().join("file/turns"), &Key(Hash::of(b"key")), &Stop::default());
+        assert!(turn._held.is_none() && !turn.has_waited);
     }
 }

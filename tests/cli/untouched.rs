@@ -249,6 +249,23 @@ fn of_what_has_nothing_to_do_with_an_edited_file_nothing_is_looked_at_again() {
     assert_eq!(p.ran(), ["a", "b", "c", "d", "e"]);
 }
 
+/// Nothing is looked at twice for nothing: what has run says so where it is seen first.
+#[test]
+fn after_a_build_that_ran_something_the_old_proof_is_given_up_at_the_first_look() {
+    let p = chain();
+    p.granular("build").success();
+    prove(&p);
+    p.write("one/f", "A");
+    p.granular("build").success();
+    settle();
+    let looked = calls(&p, "newfstatat,statx");
+    for file in ["/two/f\"", "/two/g\"", "/three/f\""] {
+        // By its whole path: for the new proof. The walk goes by names.
+        let times = looked.iter().filter(|call| call.contains(file)).count();
+        assert_eq!(times, 1, "{file}: {looked:#?}");
+    }
+}
+
 #[test]
 fn a_build_that_waits_for_another_one_believes_no_proof_from_before() {
     let p = project(
