@@ -7,7 +7,7 @@
 //! on, and the directories that paths in a table name. It also holds what is no file: the environment, what was asked for, which program asks ([`Question`]), where tools
 //! are found, and where the target directory lies.
 //!
-//! **Why it may be believed.** It is taken at the end of a build, by looking at all of it once more, and kept only if all of it was last changed clearly before that build began
+//! **Why it may be believed.** It is taken at the end of a build, by looking at all of it once more (but for inputs, which were looked at before they were judged), and kept only if all of it was last changed clearly before that build began
 //! (the guard of [`crate::index`]): so it is what the build itself saw, and any later change shows in a stat. That a directory has the same stat says that it lists the same names, on
 //! file systems that are known to keep to that (`filesystem`); on others nothing is kept.
 //!
@@ -204,6 +204,8 @@ fn hash_of(env: &Map<OsString, OsString>, name: &str) -> Option<Hash> {
 pub(crate) struct Witness {
     /// Absolute paths, and what of them counts.
     pub(crate) paths: Vec<(PathBuf, What)>,
+    /// What was seen before it was judged, and need not be looked at again.
+    pub(crate) seen: Vec<Sight>,
     pub(crate) actions: Vec<Fresh>,
     pub(crate) hidden: Vec<RelPath>,
     /// The names of variables that steps track, and that say to tools who they are.
@@ -218,7 +220,10 @@ pub(crate) fn keep(
     witness: Witness,
     env: &Map<OsString, OsString>,
 ) {
-    let Some(sights) = look::look(witness.paths) else { return };
+    let Some(sights) = look::look(witness.paths).and_then(|seen| look::joined(seen, witness.seen))
+    else {
+        return;
+    };
     let settled = |sight: &Sight| match &sight.stat {
         _ if !sight.what.is_exact() => true,
         Some(stat) => is_settled(stat, question.began),

@@ -14,7 +14,7 @@ use crate::path::{Base, OutputPath, RelPath};
 use crate::project::Project;
 use crate::stat::Stat;
 use crate::state::State;
-use crate::untouched::{Edited, Fresh, What, Witness};
+use crate::untouched::{Edited, Fresh, Sight, What, Witness};
 use crate::walk::Trail;
 use std::path::Path;
 
@@ -136,12 +136,13 @@ fn walked(ground: &Ground<'_>, trail: Trail, witness: &mut Witness) {
 /// What an action reads, and what decides on that.
 fn read(ground: &Ground<'_>, id: ActionId, state: &UpToDate, witness: &mut Witness) -> Option<()> {
     let root = &ground.project.workspace.root;
-    for Found { path, link, .. } in &state.found.files {
+    for Found { path, stat, link } in &state.found.files {
         let path = path.under(root);
         if link.is_some() {
             see(witness, &path, What::Pointee);
         }
-        see(witness, &path, What::Entry);
+        // It was looked at before it was judged: whatever has been done to it since will show against that.
+        witness.seen.push(Sight { path, what: What::Entry, stat: Some(*stat) });
     }
     let action = &ground.project.graph[id];
     if !find::finds(action) {

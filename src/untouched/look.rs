@@ -91,6 +91,18 @@ pub(crate) fn look(mut paths: Vec<(PathBuf, What)>) -> Option<Vec<Sight>> {
     Some(seen.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
+/// All of both, each path once; `None` where they have seen something differently.
+pub(super) fn joined(mut sights: Vec<Sight>, more: Vec<Sight>) -> Option<Vec<Sight>> {
+    fn place(sight: &Sight) -> (&std::ffi::OsStr, What) {
+        (sight.path.as_os_str(), sight.what)
+    }
+    sights.extend(more);
+    sights.sort_unstable_by(|a, b| place(a).cmp(&place(b)));
+    sights.dedup();
+    let mut pairs = sights.iter().zip(sights.iter().skip(1));
+    pairs.all(|(a, b)| place(a) != place(b)).then_some(sights)
+}
+
 fn sight(path: &Path, what: What) -> Option<Sight> {
     let stat = stat(path, what.follows()).ok()?;
     let is_meant = what.is_exact() || what.is_same(None, stat.as_ref());
