@@ -79,7 +79,7 @@ use std::fs::{self, File};
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use file::CopyError;
@@ -107,6 +107,8 @@ pub struct LocalStore {
     nonce: u64,
     temporary_files: AtomicU64,
     bytes_saved: AtomicU64,
+    /// Whether nothing was there when the first file was written.
+    was_begun: AtomicBool,
 }
 
 impl LocalStore {
@@ -118,6 +120,7 @@ impl LocalStore {
             nonce: RandomState::new().build_hasher().finish(),
             temporary_files: AtomicU64::new(0),
             bytes_saved: AtomicU64::new(0),
+            was_begun: AtomicBool::new(false),
         }
     }
 
@@ -417,7 +420,16 @@ impl LocalStore {
         self.dir.parent().unwrap_or(&self.dir)
     }
 
+    fn was_begun(&self) -> bool {
+        self.was_begun.load(Ordering::Relaxed)
+    }
+
     fn make_directories(&self) -> io::Result<()> {
+        if fs::symlink_metadata(&self.dir)
+            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        {
+            self.was_begun.store(true, Ordering::Relaxed);
+        }
         file::make_private_dir(&self.dir.join("tmp"))?;
         let tag = self.dir.join("CACHEDIR.TAG");
         match file::create_private(&tag) {

@@ -769,6 +769,22 @@ fn a_collection_is_due_when_the_notes_exceed_the_cap() {
 }
 
 #[test]
+fn who_begins_a_store_knows_its_size_without_counting() {
+    let scratch = Scratch::new();
+    let store = ten(&scratch);
+    store.keep_within(u64::MAX).unwrap();
+    let saved = store.bytes_saved();
+    let noted = fs::read_to_string(scratch.0.join("cache/v1/usage")).unwrap();
+    assert_eq!(noted, format!("+{saved}\n"));
+    // But for the mark of a cache and the note itself.
+    assert!((saved..saved + 500).contains(&store.usage().unwrap().bytes));
+    // Who comes later and finds no notes cannot know it.
+    fs::remove_file(scratch.0.join("cache/v1/usage")).unwrap();
+    scratch.store().note_saved(1);
+    assert!(!scratch.0.join("cache/v1/usage").exists());
+}
+
+#[test]
 fn a_sound_store_verifies() {
     let scratch = Scratch::new();
     let report = ten(&scratch).verify(true).unwrap();

@@ -39,9 +39,11 @@ impl LocalStore {
     /// Notes that so many bytes were saved, such as [`LocalStore::bytes_saved`] says at the end of a build. Trouble with the
     /// note costs a count later.
     pub fn note_saved(&self, bytes: u64) {
-        // Where there is no file yet, the next question counts everything: a file with these bytes alone would be wrong for ever.
-        if let Ok(mut file) = file::open_to_append(&self.usage_path()) {
-            let _ = file.write_all(format!("+{bytes}\n").as_bytes());
+        match file::open_to_append(&self.usage_path()) {
+            Ok(mut file) => drop(file.write_all(format!("+{bytes}\n").as_bytes())),
+            // Of a store that was begun here, this is all there is; of another, the next question counts everything: a file with these bytes alone would be wrong for ever.
+            Err(_) if self.was_begun() => drop(self.set_usage(bytes)),
+            Err(_) => {}
         }
     }
 
