@@ -363,6 +363,10 @@ impl Contender {
         for (name, default) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
             command.env(name, std::env::var_os(name).unwrap_or_else(|| home.join(default).into()));
         }
+        // As Cargo names itself to whom it starts, so that not another proxy has to find it.
+        if let (true, Some(cargo)) = (self.kind.is_ours(), std::env::var_os("CARGO")) {
+            command.env("CARGO", cargo);
+        }
         let jobs = self.jobs.to_string();
         command.env("PATH", &self.path).env("HOME", self.top.join("home"));
         command.env("GRANULAR_CACHE_DIR", self.cache()).env("WIREIT_PARALLEL", &jobs);
