@@ -1,7 +1,7 @@
 //! What is of use in one place only: bytes in which the path of a checkout stands. Pure.
 //!
 //! What must not stand in the outputs of a result is noted with what is to be written, in lines of [`granular::canon`]: `action "#api"`, for each path
-//! `place "/home/me/project"`, and last `end`.
+//! `place "/home/me/project"`, for each output that the step declares by its very path `declared "{out}/api"`, and last `end`.
 
 use granular::canon::{self, Fields};
 use granular::store::Origin;
@@ -12,12 +12,27 @@ use memchr::memmem::Finder;
 pub(super) struct Limits {
     action: String,
     places: Vec<String>,
+    declared: Vec<String>,
 }
 
 impl Limits {
     /// Those of a result that was made there.
     pub(super) fn new(origin: &Origin) -> Self {
-        Self { action: origin.action.to_string(), places: origin.places.clone() }
+        Self {
+            action: origin.action.to_string(),
+            places: origin.places.clone(),
+            declared: origin.declared.clone(),
+        }
+    }
+
+    /// The same without what is said of paths in bytes: for what was printed.
+    pub(super) fn without_places(&self) -> Self {
+        Self { places: Vec::new(), ..self.clone() }
+    }
+
+    /// Whether the step declares the output of that name, as results name it, by its very path: who does so means to share it.
+    pub(super) fn is_declared(&self, output: &str) -> bool {
+        self.declared.iter().any(|declared| declared == output)
     }
 
     /// The action whose result it is.
@@ -32,6 +47,10 @@ impl Limits {
             text.push_str("\nplace");
             canon::quote(&mut text, place);
         }
+        for output in &self.declared {
+            text.push_str("\ndeclared");
+            canon::quote(&mut text, output);
+        }
         text + "\nend\n"
     }
 
@@ -43,6 +62,7 @@ impl Limits {
             match fields.word()? {
                 "action" => limits.action = fields.text()?,
                 "place" => limits.places.push(fields.text()?),
+                "declared" => limits.declared.push(fields.text()?),
                 _ => return None,
             }
         }
@@ -124,7 +144,7 @@ mod tests {
 
     fn limits(places: &[&str]) -> Limits {
         let places = places.iter().map(|place| (*place).to_owned()).collect();
-        Limits { action: "a \"step\"".to_owned(), places }
+        Limits { action: "a \"step\"".to_owned(), places, declared: vec!["{out}/a".to_owned()] }
     }
 
     fn is_found(place: &str, pieces: &[&str]) -> bool {

@@ -8,7 +8,11 @@ use super::health::{Health, What};
 use super::message::Entry;
 use super::name::{self, Address, Kind, Name};
 use super::native::Limits;
+use super::sensitive;
+use super::signer::Signer;
+use super::statement::{self, About};
 use super::wire::{Failure, Wire};
+use crate::trust::list::Trust;
 use crate::wording;
 use granular::content::Content;
 use granular::digest::{Digest, Hash, Key};
@@ -55,8 +59,11 @@ struct Shared {
     blobs: Crew,
     /// What is known to be there.
     there: Mutex<BTreeSet<Name>>,
-    /// What stays here although it was to be written, for people.
-    unshared: Mutex<BTreeSet<String>>,
+    signer: Signer,
+    /// Whose entries may be added to.
+    trust: Trust,
+    /// What stays here although it was to be written, for people: what is of use here only, and what looks like a secret.
+    unshared: Mutex<[BTreeSet<String>; 2]>,
     queued: AtomicUsize,
     /// How many of them have come to their end, well or not.
     done: AtomicUsize,
@@ -74,6 +81,8 @@ enum Blob {
     Lost,
     /// It has something in it that is of use here only.
     Native,
+    /// It looks like a secret.
+    Secret,
 }
 
 /// What has become of what was to be written.
@@ -92,8 +101,12 @@ impl Uploader {
         health: Arc<Health>,
         local: Arc<LocalStore>,
         notes: PathBuf,
+        signer: Signer,
+        trust: Trust,
     ) -> Self {
         let shared = Shared {
+            signer,
+            trust,
             wire,
             health,
             local,
@@ -143,16 +156,25 @@ impl Uploader {
         self.queue(kind, key, limits);
     }
 
-    /// Which results stay here, as a message, if any do.
-    pub(super) fn unshared(&self) -> Option<String> {
+    /// Which results stay here, as messages, if any do.
+    pub(super) fn unshared(&self) -> Vec<String> {
+        const WHY: [[&str; 2]; 2] = [
+            [
+                "the path of this checkout stands in it",
+                "a flag such as -trimpath may keep it out; `portable = true` shares it all the same",
+            ],
+            [
+                "it looks like a secret",
+                "a step that names this very file in its `outputs` shares it all the same",
+            ],
+        ];
         let unshared = self.shared.unshared.lock().unwrap_or_else(PoisonError::into_inner);
-        (!unshared.is_empty()).then(|| {
-            let names: Vec<String> = unshared.iter().cloned().collect();
-            format!(
-                "not shared, since the path of this checkout stands in it: {} (a flag such as -trimpath may keep it out; `portable = true` shares it all the same)",
-                wording::some(&names, 3)
-            )
-        })
+        let named = unshared.iter().zip(WHY).filter(|(names, _)| !names.is_empty());
+        let told = named.map(|(names, [why, way_out])| {
+            let names: Vec<String> = names.iter().cloned().collect();
+            format!("not shared, since {why}: {} ({way_out})", wording::some(&names, 3))
+        });
+        told.collect()
     }
 
     fn queue(&self, kind: Kind, key: Key, limits: Limits) {
@@ -201,8 +223,11 @@ impl Shared {
             Kind::Found => self.found(key)?,
             Kind::MadeWith => self.made_with(key)?,
         };
-        let Some(message) = entry.and_then(|entry| entry.to_message()) else { return Ok(()) };
-        let name = Name::of_entry(kind, key);
+        let Some(mut entry) = entry else { return Ok(()) };
+        let about = self.about(kind, key);
+        let name = Name::of_entry(kind, key, &about.domain);
+        entry.statement = self.signer.statement(about, &entry.text);
+        let Some(message) = entry.to_message() else { return Ok(()) };
         self.health.ask(What::Save, || self.wire.save_entry(&name, &message))?;
         self.bytes.fetch_add(message.len() as u64, Ordering::Relaxed);
         Ok(())
@@ -213,13 +238,19 @@ impl Shared {
         let Ok(Some(result)) = self.local.result(key) else { return Ok(None) };
         // What was printed is for people, and names the place where it was printed more often than not.
         let log = result.log;
+        if let Some(secret) = called_secret(&result, limits) {
+            self.stays(1, &secret, limits);
+            return Ok(None);
+        }
         let digests: BTreeSet<Digest> = result.blobs().copied().collect();
         let (done, told) = mpsc::channel();
         for digest in &digests {
             let (shared, digest, done) = (Arc::clone(self), *digest, done.clone());
-            let limits = if log == Some(digest) { Limits::default() } else { limits.clone() };
+            let is_meant = is_declared(&result, &digest, limits);
+            let limits = if log == Some(digest) { limits.without_places() } else { limits.clone() };
             self.blobs.give(move || {
-                let _ = done.send(shared.blob(&digest, &limits).map(|blob| (digest, blob)));
+                let blob = shared.blob(&digest, &limits, is_meant);
+                let _ = done.send(blob.map(|blob| (digest, blob)));
             });
         }
         drop(done);
@@ -229,11 +260,10 @@ impl Shared {
             match answer? {
                 (digest, Blob::There(name)) => drop(blobs.insert(digest, name)),
                 (_, Blob::Lost) => is_lost = true,
-                (digest, Blob::Native) => {
+                (digest, blob @ (Blob::Native | Blob::Secret)) => {
                     is_lost = true;
-                    let name = path_of(&result, &digest);
-                    let mut unshared = self.unshared.lock().unwrap_or_else(PoisonError::into_inner);
-                    unshared.insert(format!("`{name}` of `{}`", limits.action()));
+                    let why = usize::from(matches!(blob, Blob::Secret));
+                    self.stays(why, &path_of(&result, &digest), limits);
                 }
             }
         }
@@ -242,18 +272,38 @@ impl Shared {
         }
         // Where somebody's checkout lies is nobody else's business.
         let text = ActionResult { made_in: String::new(), ..result }.to_text(key).into_bytes();
-        Ok(Some(Entry { text, blobs }))
+        Ok(Some(Entry { text, blobs, ..Entry::default() }))
     }
 
-    /// Writes a blob, unless it is there already or may not be.
-    fn blob(&self, digest: &Digest, limits: &Limits) -> Result<Blob, Failure> {
+    /// Notes that a result stays here for want of [`Blob::Native`] (0) or [`Blob::Secret`] (1) not being in it.
+    fn stays(&self, why: usize, output: &str, limits: &Limits) {
+        let mut unshared = self.unshared.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_that = unshared.get_mut(why);
+        of_that.map(|names| names.insert(format!("`{output}` of `{}`", limits.action())));
+    }
+
+    fn about(&self, kind: Kind, key: &Key) -> About {
+        About { kind, key: *key, domain: self.signer.domain.clone() }
+    }
+
+    /// Writes a blob, unless it is there already or may not be. With `is_meant` it may be a secret.
+    fn blob(&self, digest: &Digest, limits: &Limits, is_meant: bool) -> Result<Blob, Failure> {
         let Ok(mut file) = self.local.open_blob(digest) else { return Ok(Blob::Lost) };
         let mut search = limits.search();
-        let Ok((name, found)) = name::both_of(&file, |bytes| search.take(bytes)) else {
+        let mut begin = Vec::new();
+        let watch = |bytes: &[u8]| {
+            let more = sensitive::BEGIN.saturating_sub(begin.len()).min(bytes.len());
+            begin.extend_from_slice(bytes.get(..more).unwrap_or_default());
+            search.take(bytes);
+        };
+        let Ok((name, found)) = name::both_of(&file, watch) else {
             return Ok(Blob::Lost);
         };
         if found != *digest {
             return Ok(Blob::Lost);
+        }
+        if !is_meant && sensitive::begins_so(&begin) {
+            return Ok(Blob::Secret);
         }
         if search.has_found() {
             return Ok(Blob::Native);
@@ -299,12 +349,31 @@ impl Shared {
         Ok(text.map(|text| Entry { text: text.into_bytes(), ..Entry::default() }))
     }
 
-    /// The text of an entry that is there.
+    /// The text of an entry that is there, if it is one to be believed: what is signed here is said by us.
     fn text(&self, kind: Kind, key: &Key) -> Result<Option<Vec<u8>>, Failure> {
-        let name = Name::of_entry(kind, key);
+        let about = self.about(kind, key);
+        let name = Name::of_entry(kind, key, &about.domain);
         let message = self.health.ask(What::Look, || self.wire.entry(&name))?;
-        Ok(message.and_then(|message| Some(Entry::from_message(&message).ok()?.text)))
+        let entry = message.and_then(|message| Entry::from_message(&message).ok());
+        let is_believed = |entry: &Entry| {
+            statement::judge(&self.trust, &about, &entry.text, &entry.statement).is_ok()
+        };
+        Ok(entry.filter(is_believed).map(|entry| entry.text))
     }
+}
+
+/// An output that is called as a secret is, and that the step does not declare by its very path.
+fn called_secret(result: &ActionResult, limits: &Limits) -> Option<String> {
+    let files = result.outputs.iter().filter(|it| matches!(it.content, Content::File { .. }));
+    let called = files.filter(|output| sensitive::is_called_so(output.path.path.as_str()));
+    called.map(|output| output.path.to_string()).find(|name| !limits.is_declared(name))
+}
+
+/// Whether a blob is nothing but outputs that the step declares by their very paths.
+fn is_declared(result: &ActionResult, blob: &Digest, limits: &Limits) -> bool {
+    let has = |content: &Content| matches!(content, Content::File { digest, .. } if digest == blob);
+    let mut outputs = result.outputs.iter().filter(|output| has(&output.content));
+    result.log != Some(*blob) && outputs.all(|output| limits.is_declared(&output.path.to_string()))
 }
 
 /// Where the bytes of a blob stand among the outputs of a result.
