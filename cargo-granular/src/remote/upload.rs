@@ -239,7 +239,7 @@ impl Shared {
         // What was printed is for people, and names the place where it was printed more often than not.
         let log = result.log;
         if let Some(secret) = called_secret(&result, limits) {
-            self.stays(1, &secret, limits);
+            self.stays(1, Some(secret), limits);
             return Ok(None);
         }
         let digests: BTreeSet<Digest> = result.blobs().copied().collect();
@@ -263,7 +263,7 @@ impl Shared {
                 (digest, blob @ (Blob::Native | Blob::Secret)) => {
                     is_lost = true;
                     let why = usize::from(matches!(blob, Blob::Secret));
-                    self.stays(why, &path_of(&result, &digest), limits);
+                    self.stays(why, path_of(&result, &digest), limits);
                 }
             }
         }
@@ -276,10 +276,15 @@ impl Shared {
     }
 
     /// Notes that a result stays here for want of [`Blob::Native`] (0) or [`Blob::Secret`] (1) not being in it.
-    fn stays(&self, why: usize, output: &str, limits: &Limits) {
+    fn stays(&self, why: usize, output: Option<String>, limits: &Limits) {
+        let action = limits.action();
+        let name = match output {
+            Some(output) => format!("`{output}` of `{action}`"),
+            None => format!("what `{action}` prints"),
+        };
         let mut unshared = self.unshared.lock().unwrap_or_else(PoisonError::into_inner);
         let of_that = unshared.get_mut(why);
-        of_that.map(|names| names.insert(format!("`{output}` of `{}`", limits.action())));
+        of_that.map(|names| names.insert(name));
     }
 
     fn about(&self, kind: Kind, key: &Key) -> About {
@@ -376,9 +381,9 @@ fn is_declared(result: &ActionResult, blob: &Digest, limits: &Limits) -> bool {
     result.log != Some(*blob) && outputs.all(|output| limits.is_declared(&output.path.to_string()))
 }
 
-/// Where the bytes of a blob stand among the outputs of a result.
-fn path_of(result: &ActionResult, blob: &Digest) -> String {
+/// Where the bytes of a blob stand among the outputs of a result; `None` for its log.
+fn path_of(result: &ActionResult, blob: &Digest) -> Option<String> {
     let has = |content: &Content| matches!(content, Content::File { digest, .. } if digest == blob);
     let output = result.outputs.iter().find(|output| has(&output.content));
-    output.map_or_else(|| "its log".to_owned(), |output| output.path.to_string())
+    output.map(|output| output.path.to_string())
 }

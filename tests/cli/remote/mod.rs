@@ -5,6 +5,7 @@ mod faults;
 mod nginx;
 mod server;
 mod sharing;
+mod signed;
 mod trust;
 
 use crate::faults::{Tree, tree};
