@@ -608,7 +608,8 @@ fn origin(ground: &Ground<'_>, id: ActionId) -> Origin {
     let places = places.map(|place| place.to_string_lossy().into_owned()).collect();
     let declared = action.outputs.iter().filter(|pattern| pattern.is_literal());
     let declared = declared.map(|pattern| pattern.literal().to_string()).collect();
-    Origin { action: action.name.clone(), places, declared }
+    let passed = action.pass_env.iter().cloned().collect();
+    Origin { action: action.name.clone(), places, declared, passed }
 }
 
 /// Leads from all but the tools to the result: the way to it where a tool is missing.

@@ -277,7 +277,8 @@ impl Layered {
 
     fn save_remotely(&self, kind: Kind, key: &Key, origin: Option<&Origin>) {
         if let Some(uploader) = &self.uploader {
-            uploader.save(kind, *key, origin.map(Limits::new).unwrap_or_default());
+            let limits = origin.map(|origin| Limits::new(origin, uploader.env()));
+            uploader.save(kind, *key, limits.unwrap_or_default());
         }
     }
 }

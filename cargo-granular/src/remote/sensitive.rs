@@ -1,4 +1,7 @@
-//! What looks like somebody's secret: files that are called as keys and passwords are, and bytes that begin as a private key does. Pure.
+//! What looks like somebody's secret: files that are called as keys and passwords are, bytes that begin as a private key does, variables that are called as
+//! tokens and passwords are.
+
+use std::path::Path;
 
 /// Names, in lower case.
 const NAMES: [&str; 16] = [
@@ -42,6 +45,29 @@ const ENDS: [&str; 12] = [
 /// Directories in which all is of that kind.
 const DIRECTORIES: [&str; 3] = [".ssh", ".gnupg", ".aws"];
 
+/// Parts of the names of variables, between `_`.
+const VARIABLES: [&str; 16] = [
+    "TOKEN",
+    "SECRET",
+    "SECRETS",
+    "KEY",
+    "APIKEY",
+    "PASSWORD",
+    "PASSWD",
+    "PASS",
+    "PASSPHRASE",
+    "PWD",
+    "CREDENTIAL",
+    "CREDENTIALS",
+    "AUTH",
+    "COOKIE",
+    "PAT",
+    "DSN",
+];
+
+/// A shorter value stands in many bytes by chance.
+const SHORTEST: usize = 8;
+
 /// So many bytes decide.
 pub(super) const BEGIN: usize = 128;
 
@@ -54,6 +80,17 @@ pub(super) fn is_called_so(path: &str) -> bool {
         || (BEGINS.iter().any(|begin| name.starts_with(begin)) && !name.ends_with(".pub"))
         || ENDS.iter().any(|end| name.ends_with(end))
         || directories.split('/').any(|directory| DIRECTORIES.contains(&directory))
+}
+
+/// The part of a variable's value that nobody else may see; `None` where it is called and looks otherwise than a secret.
+pub(super) fn secret_in<'a>(name: &str, value: &'a str) -> Option<&'a str> {
+    let name = name.to_ascii_uppercase();
+    let mut parts = name.split('_');
+    let is_called_so = parts.any(|part| VARIABLES.contains(&part)) || name.ends_with("TOKEN");
+    let value = value.trim();
+    // Where a socket or a file of keys lies is no secret.
+    let is_path = Path::new(value).is_absolute() && Path::new(value).exists();
+    (is_called_so && value.len() >= SHORTEST && !is_path).then_some(value)
 }
 
 /// Whether bytes begin as a private key does that is written as text.
@@ -105,6 +142,19 @@ mod tests {
         ] {
             assert!(!is_called_so(path), "{path}");
         }
+    }
+
+    #[test]
+    fn variables_that_are_called_as_secrets_are_have_one_in_them() {
+        for name in ["NPM_TOKEN", "AWS_SECRET_ACCESS_KEY", "DB_PASSWORD", "githubtoken", "API_KEY"]
+        {
+            assert_eq!(secret_in(name, " 123456789\n"), Some("123456789"), "{name}");
+        }
+        for name in ["CARGO_HOME", "RUSTUP_TOOLCHAIN", "KEYBOARD", "TOKENIZER", "LOG"] {
+            assert_eq!(secret_in(name, "123456789"), None, "{name}");
+        }
+        assert_eq!(secret_in("SSH_AUTH_SOCK", env!("CARGO_MANIFEST_DIR")), None);
+        assert_eq!(secret_in("NPM_TOKEN", "none"), None);
     }
 
     #[test]

@@ -38,6 +38,11 @@ impl Signer {
         }
     }
 
+    /// The environment of the build.
+    pub(super) fn env(&self) -> &Map<OsString, OsString> {
+        &self.env
+    }
+
     /// What is said of an entry with that text; nothing without a key.
     pub(super) fn statement(&self, about: About, text: &[u8]) -> Vec<u8> {
         let Some(own) = &self.own else { return Vec::new() };

@@ -7,7 +7,7 @@ use super::crew::Crew;
 use super::health::{Health, What};
 use super::message::Entry;
 use super::name::{self, Address, Kind, Name};
-use super::native::Limits;
+use super::native::{Found, Limits};
 use super::sensitive;
 use super::signer::Signer;
 use super::statement::{self, About};
@@ -17,11 +17,13 @@ use crate::wording;
 use granular::content::Content;
 use granular::digest::{Digest, Hash, Key};
 use granular::found;
+use granular::ordered::Map;
 use granular::result::ActionResult;
 use granular::store::Store as _;
 use granular::store::local::LocalStore;
 use granular::store::made_with;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs;
 use std::io::Seek as _;
 use std::path::PathBuf;
@@ -62,8 +64,8 @@ struct Shared {
     signer: Signer,
     /// Whose entries may be added to.
     trust: Trust,
-    /// What stays here although it was to be written, for people: what is of use here only, and what looks like a secret.
-    unshared: Mutex<[BTreeSet<String>; 2]>,
+    /// What stays here although it was to be written, for people, by the number of the reason.
+    unshared: Mutex<[BTreeSet<String>; 3]>,
     queued: AtomicUsize,
     /// How many of them have come to their end, well or not.
     done: AtomicUsize,
@@ -79,10 +81,19 @@ enum Blob {
     There(Name),
     /// The local cache does not have it any more, or not as it was.
     Lost,
-    /// It has something in it that is of use here only.
-    Native,
+    /// It may not leave this machine.
+    Kept(Why),
+}
+
+/// Why something stays here.
+#[derive(Clone, Copy)]
+enum Why {
+    /// It is of use here only.
+    Native = 0,
     /// It looks like a secret.
-    Secret,
+    Secret = 1,
+    /// A secret that the step was passed stands in it.
+    Passed = 2,
 }
 
 /// What has become of what was to be written.
@@ -139,12 +150,17 @@ impl Uploader {
             });
             let Some((kind, key)) = parsed else { continue };
             let text = fs::read_to_string(self.shared.note(kind, &key)).unwrap_or_default();
-            match Limits::from_text(&text) {
+            match Limits::from_text(&text, self.shared.signer.env()) {
                 Some(limits) => self.queue(kind, key, limits),
                 // One that was cut short does not say what must not be shared.
                 None => drop(fs::remove_file(self.shared.note(kind, &key))),
             }
         }
+    }
+
+    /// The environment of the build.
+    pub(super) fn env(&self) -> &Map<OsString, OsString> {
+        self.shared.signer.env()
     }
 
     /// Notes that something is to be written.
@@ -158,7 +174,7 @@ impl Uploader {
 
     /// Which results stay here, as messages, if any do.
     pub(super) fn unshared(&self) -> Vec<String> {
-        const WHY: [[&str; 2]; 2] = [
+        const WHY: [[&str; 2]; 3] = [
             [
                 "the path of this checkout stands in it",
                 "a flag such as -trimpath may keep it out; `portable = true` shares it all the same",
@@ -166,6 +182,10 @@ impl Uploader {
             [
                 "it looks like a secret",
                 "a step that names this very file in its `outputs` shares it all the same",
+            ],
+            [
+                "a secret that the step was passed by `pass-env` stands in it",
+                "a step that does not write it down is shared",
             ],
         ];
         let unshared = self.shared.unshared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -239,7 +259,7 @@ impl Shared {
         // What was printed is for people, and names the place where it was printed more often than not.
         let log = result.log;
         if let Some(secret) = called_secret(&result, limits) {
-            self.stays(1, Some(secret), limits);
+            self.stays(Why::Secret, Some(secret), limits);
             return Ok(None);
         }
         let digests: BTreeSet<Digest> = result.blobs().copied().collect();
@@ -260,9 +280,8 @@ impl Shared {
             match answer? {
                 (digest, Blob::There(name)) => drop(blobs.insert(digest, name)),
                 (_, Blob::Lost) => is_lost = true,
-                (digest, blob @ (Blob::Native | Blob::Secret)) => {
+                (digest, Blob::Kept(why)) => {
                     is_lost = true;
-                    let why = usize::from(matches!(blob, Blob::Secret));
                     self.stays(why, path_of(&result, &digest), limits);
                 }
             }
@@ -275,15 +294,15 @@ impl Shared {
         Ok(Some(Entry { text, blobs, ..Entry::default() }))
     }
 
-    /// Notes that a result stays here for want of [`Blob::Native`] (0) or [`Blob::Secret`] (1) not being in it.
-    fn stays(&self, why: usize, output: Option<String>, limits: &Limits) {
+    /// Notes that a result stays here, because of one of its outputs or its log.
+    fn stays(&self, why: Why, output: Option<String>, limits: &Limits) {
         let action = limits.action();
         let name = match output {
             Some(output) => format!("`{output}` of `{action}`"),
             None => format!("what `{action}` prints"),
         };
         let mut unshared = self.unshared.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_that = unshared.get_mut(why);
+        let of_that = unshared.get_mut(why as usize);
         of_that.map(|names| names.insert(name));
     }
 
@@ -308,10 +327,12 @@ impl Shared {
             return Ok(Blob::Lost);
         }
         if !is_meant && sensitive::begins_so(&begin) {
-            return Ok(Blob::Secret);
+            return Ok(Blob::Kept(Why::Secret));
         }
-        if search.has_found() {
-            return Ok(Blob::Native);
+        match search.found() {
+            Some(Found::Private) => return Ok(Blob::Kept(Why::Passed)),
+            Some(Found::Place) => return Ok(Blob::Kept(Why::Native)),
+            None => {}
         }
         let there = || self.there.lock().unwrap_or_else(PoisonError::into_inner);
         if digest.size == 0 || there().contains(&name) {

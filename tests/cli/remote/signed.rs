@@ -647,3 +647,45 @@ fn outputs_that_look_like_secrets_stay_here_unless_they_are_named() {
     let kept = server.kept("cas");
     assert_eq!(kept.values().filter(|bytes| bytes.starts_with(b"-----BEGIN")).count(), 1);
 }
+
+#[test]
+fn what_a_step_was_passed_in_confidence_stays_here_with_what_it_wrote_down() {
+    let passing = |name: &str, script: &str, outputs: &str| {
+        let step = step(name, script, &format!("inputs = []\noutputs = {outputs}"));
+        step.replace("[\"LOG\"]", "[\"LOG\", \"NPM_TOKEN\"]")
+    };
+    let p = project(
+        &[
+            passing("writes", "echo \"a $NPM_TOKEN b\" > {out}/file", "[\"{out}/file\"]"),
+            passing("prints", "echo $NPM_TOKEN", "[]"),
+            passing("uses", "test -n \"$NPM_TOKEN\"; echo x > {out}/file", "[\"{out}\"]"),
+        ]
+        .concat(),
+    );
+    let secret = "npm_0123456789abcdef";
+    for wait in ["0", "10"] {
+        let (p, server) = (p.elsewhere(), Server::start());
+        let write = |p: &Project| writing(p, &server.url()).env("NPM_TOKEN", secret);
+        let run = write(&p).env("GRANULAR_REMOTE_WAIT", wait).run().success();
+        if wait == "0" {
+            p.write("Cargo.toml", p.read("Cargo.toml") + "\n");
+            write(&p).run().success();
+        } else {
+            let told = "a secret that the step was passed by `pass-env` stands in it: \
+                        `{out}/file` of `#writes`, what `#prints` prints (";
+            assert!(warnings(&run).len() == 1 && warnings(&run)[0].contains(told), "{run}");
+        }
+        let kept: Vec<_> = ["ac", "cas"].iter().flat_map(|below| server.kept(below)).collect();
+        let has = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).contains(secret);
+        assert!(kept.iter().all(|(_, bytes)| !has(bytes)));
+        let second = p.elsewhere();
+        reading(&second, &server.url()).env("NPM_TOKEN", "x").run().success();
+        assert_eq!(second.ran(), ["prints", "writes"], "waiting for {wait} s");
+        assert!(
+            !p.cache().join("uploads").exists()
+                || tree(&p.cache().join("uploads"), |_| false).values().all(|entry| {
+                    !matches!(entry, crate::faults::Entry::File { bytes, .. } if has(bytes))
+                })
+        );
+    }
+}
