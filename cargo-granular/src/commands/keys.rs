@@ -67,7 +67,7 @@ fn new(session: &Session, files: &Files<'_>, asked: &KeysNew) -> Result<()> {
     let own = match asked.print {
         true => {
             let own = Own::new(domains, &name).map_err(files::no_bytes)?;
-            session.shell.answer(&format!("{}\n", own.secret_line()))?;
+            session.shell.answer(&format!("{}\n", own.secret_text()))?;
             own
         }
         false => files.new_key(domains, &name)?,

@@ -242,8 +242,8 @@ impl Layered {
             }
             // Before the result, so that there is none whose origin could be taken for this machine.
             let host = &self.asked.place.host;
-            self.origins.keep(key, &entry.text, host, domain, &voucher);
-            if self.fetcher.bring(key, &found, &entry)? {
+            let is_noted = self.origins.keep(key, &entry.text, host, domain, &voucher);
+            if is_noted && self.fetcher.bring(key, &found, &entry)? {
                 result = Some(found);
                 break;
             }

@@ -25,9 +25,13 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// No file of this kind is larger, in bytes.
 const SIZE_MAX: u64 = 16 * 1024;
+
+/// A younger note may be there before its result.
+const GRACE: Duration = Duration::from_secs(60 * 60);
 
 /// Fewer than these are never looked through for such as are of no use any more.
 const FEW: usize = 1000;
@@ -70,7 +74,8 @@ impl Origins {
         self.of(&key, &self.store.result(&key).ok()??)
     }
 
-    /// Notes where the result with that text came from. Without that note it is one of which nothing is known.
+    /// Notes where the result with that text came from. False where it cannot be noted: such a result would be taken for one of this machine.
+    #[must_use]
     pub(super) fn keep(
         &self,
         key: &Key,
@@ -78,7 +83,7 @@ impl Origins {
         remote: &str,
         domain: &Domain,
         voucher: &Voucher,
-    ) {
+    ) -> bool {
         let mut note = format!("granular-origin {}\nremote", format::ORIGIN);
         canon::quote(&mut note, remote);
         note.push_str("\ndomain");
@@ -97,6 +102,7 @@ impl Origins {
         if kept.is_err() {
             let _ = fs::remove_file(&new);
         }
+        kept.is_ok()
     }
 
     fn path(&self, key: &Key) -> PathBuf {
@@ -118,8 +124,11 @@ impl Origins {
         for note in notes.flatten() {
             let name = note.file_name();
             let key = name.to_str().and_then(Hash::parse).map(Key);
+            let modified = note.metadata().and_then(|metadata| metadata.modified());
+            let age = modified.ok().and_then(|modified| modified.elapsed().ok());
+            let is_old = age.is_some_and(|age| age > GRACE);
             // One that is being made has another name.
-            if key.is_some_and(|key| !self.store.has_result(&key)) {
+            if is_old && key.is_some_and(|key| !self.store.has_result(&key)) {
                 let _ = fs::remove_file(note.path());
             }
         }

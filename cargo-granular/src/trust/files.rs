@@ -119,7 +119,7 @@ impl<'a> Files<'a> {
         let path = self.place(SIGNING_KEY_FILE, "key").ok_or_else(nowhere)?.0;
         self.outside(&path, "the key")?;
         let own = Own::new(domains, name).map_err(no_bytes)?;
-        let text = format!("{}\n", own.secret_line());
+        let text = format!("{}\n", own.secret_text());
         write_new(&path, &text).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => Trouble::Usage {
                 message: format!("there is a key already, in `{}`", shown(&path)),

@@ -29,12 +29,13 @@ impl Made {
 
     /// The digits that nobody else may see.
     fn digits(&self) -> String {
-        self.secret.split(':').nth(1).unwrap().split(' ').next().unwrap().to_owned()
+        self.secret.split(':').nth(1).unwrap().to_owned()
     }
 
     /// The same key, of which its holder says that it is for another domain.
     fn said_to_be_for(&self, domain: &str) -> String {
-        format!("{domain} {}", self.secret.split_once(' ').unwrap().1)
+        let parts: Vec<_> = self.secret.split(':').collect();
+        format!("{}:{}:{domain}:{}", parts[0], parts[1], parts[3])
     }
 }
 
@@ -305,7 +306,7 @@ fn lists_and_keys_that_cannot_be_read_are_mistakes_that_tell_no_secret() {
         ("GRANULAR_TRUST", &made.secret, "it has a secret key in it"),
         ("GRANULAR_TRUST_FILE", "/nowhere/trust", "cannot be read"),
         ("GRANULAR_SIGNING_KEY", &digits, "GRANULAR_SIGNING_KEY is not a key to sign with"),
-        ("GRANULAR_SIGNING_KEY", &made.line, "its key is not `ed25519-secret:`"),
+        ("GRANULAR_SIGNING_KEY", &made.line, "it is not written `ed25519-secret:HEX:DOMAIN:NAME`"),
         ("GRANULAR_DOMAIN", "a b", "cannot be the value of GRANULAR_DOMAIN"),
     ] {
         let run = p.command("build").env("GRANULAR_REMOTE", &server.url()).env(name, value);
@@ -476,6 +477,11 @@ fn explain_says_who_has_signed_what_came_from_a_remote_and_where_it_was_made() {
     team.reader(&third).run().success();
     let note = || fs::read_dir(third.cache().join("signed")).unwrap().count();
     assert_eq!(note(), 1);
+    third.granular("gc --max-size 0").success();
+    assert_eq!(note(), 1, "it is there before its result");
+    let entry = fs::read_dir(third.cache().join("signed")).unwrap().next().unwrap().unwrap();
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(2 * 60 * 60);
+    fs::File::options().append(true).open(entry.path()).unwrap().set_modified(long_ago).unwrap();
     third.granular("gc --max-size 0").success();
     assert_eq!(note(), 0, "it goes with the result");
 }
