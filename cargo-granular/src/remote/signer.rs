@@ -3,10 +3,10 @@
 use super::ci;
 use super::standing::Standing;
 use super::statement::{About, FIELD_MAX, Statement};
+use crate::since;
 use crate::trust::domain::Domain;
 use crate::trust::key::Own;
 use granular::digest::Hash;
-use granular::environment::SECRETS;
 use granular::ordered::Map;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -65,10 +65,7 @@ impl Signer {
         ci::commit(&self.env).or_else(|| {
             let mut git = Command::new("git");
             git.args(["rev-parse", "HEAD"]).current_dir(&self.root).stdin(Stdio::null());
-            git.env_clear().envs(&self.env);
-            for name in SECRETS {
-                git.env_remove(name);
-            }
+            git.env_clear().envs(&since::environment(&self.env));
             let output = git.output().ok().filter(|output| output.status.success())?;
             let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
             ci::is_commit(&text).then_some(text)

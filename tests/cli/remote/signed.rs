@@ -695,3 +695,53 @@ fn what_a_step_was_passed_in_confidence_stays_here_with_what_it_wrote_down() {
         );
     }
 }
+
+#[test]
+fn the_guides_for_github_and_gitlab_work_from_the_key_to_the_pull_request() {
+    const GITHUB: [[(&str, &str); 2]; 2] = [
+        [("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", "refs/heads/main")],
+        [("GITHUB_EVENT_NAME", "pull_request"), ("GITHUB_REF", "refs/pull/7/merge")],
+    ];
+    const GITLAB: [[(&str, &str); 2]; 2] = [
+        [("GITLAB_CI", "true"), ("CI_COMMIT_BRANCH", "main")],
+        [("GITLAB_CI", "true"), ("CI_MERGE_REQUEST_IID", "7")],
+    ];
+    for [main, pull_request] in [GITHUB, GITLAB] {
+        let (server, made, p) = (Server::start(), Made::new("main", "ci"), step_that_can_lie());
+        let tables = p.read("Cargo.toml");
+        let setting = format!("[workspace.metadata.granular]\nremote = \"{}\"\n", server.url());
+        p.write("Cargo.toml", tables + &setting);
+        let host = server.url().trim_start_matches("http://").to_owned();
+        let job = |p: &Project, own: &[(&str, &str)], secrets: [&str; 2], write: &str| {
+            let job = p
+                .command("build --workspace")
+                .env("GRANULAR_TRUST", &made.line)
+                .env("GRANULAR_REMOTE_WRITE", write)
+                .env("GRANULAR_REMOTE_TOKEN_HOST", &host)
+                .env("GRANULAR_SIGNING_KEY", secrets[0])
+                .env("GRANULAR_REMOTE_TOKEN", secrets[1]);
+            let job = own.iter().fold(job, |job, (name, value)| job.env(name, value));
+            let run = job.run().success();
+            assert!(warnings(&run).is_empty(), "{run}");
+        };
+        job(&p, &main, [&made.secret, "token"], "on");
+        assert_eq!((p.ran().len(), server.count("PUT ac")), (1, 2));
+        let told = server.requests();
+        assert!(told.iter().all(|it| it.authorization.as_deref() == Some("Bearer token")));
+
+        // A pull request has no secrets, and an empty text in their place. It may say that it wants to write.
+        server.forget();
+        for write in ["off", "on"] {
+            let proposed = p.elsewhere();
+            job(&proposed, &pull_request, ["", ""], write);
+            assert!(proposed.ran().is_empty());
+        }
+        assert!(server.requests().iter().all(|request| request.method == "GET"));
+
+        // Somebody at his desk.
+        let desk = p.elsewhere();
+        desk.command("keys trust").arg(&made.line).run().success();
+        let run = desk.granular("build").success();
+        assert!(desk.ran().is_empty() && warnings(&run).is_empty(), "{run}");
+    }
+}
