@@ -201,13 +201,13 @@ impl Health {
 fn distrust(host: &str, distrusted: &BTreeMap<(Domain, String), usize>) -> Option<String> {
     let count: usize = distrusted.values().sum();
     let who = |((domain, who), count): (&(Domain, String), &usize)| {
-        format!("{count} for the domain {domain}, signed by {who}")
+        format!("{count} in {domain} by {who}")
     };
     let all: Vec<String> = distrusted.iter().map(who).collect();
     (count > 0).then(|| {
         let entries = if count == 1 { "entry" } else { "entries" };
         format!(
-            "the remote cache at {host} has {count} {entries} that nobody trusted has signed, and did not serve: {} (`cargo granular keys` shows who is trusted)",
+            "the remote cache at {host} has {count} {entries} that nobody trusted has signed, as good as none: {} (`cargo granular keys` shows who is trusted)",
             wording::some(&all, 3)
         )
     })

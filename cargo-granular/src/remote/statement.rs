@@ -71,25 +71,15 @@ pub(super) struct Voucher {
 impl Statement {
     fn body(&self) -> String {
         let About { kind, key, domain } = &self.about;
-        let mut text =
-            format!("granular-statement {}\nkind {}\nkey {key}", format::STATEMENT, kind.word());
-        let mut line = |tag: &str, value: &str| {
-            text.push('\n');
-            text.push_str(tag);
-            canon::quote(&mut text, value);
-        };
-        line("domain", domain.as_str());
-        let _ = write!(text, "\ntext {}", self.text);
-        let mut line = |tag: &str, value: &str| {
-            text.push('\n');
-            text.push_str(tag);
-            canon::quote(&mut text, value);
-        };
-        line("platform", &self.platform);
-        line("writer", &self.writer);
-        self.commit.iter().for_each(|commit| line("commit", commit));
-        self.run.iter().for_each(|run| line("run", run));
-        let _ = write!(text, "\ntime {}\nby {}\n", self.time, self.by);
+        let (version, kind) = (format::STATEMENT, kind.word());
+        let mut text = format!("granular-statement {version}\nkind {kind}\nkey {key}\n");
+        quoted(&mut text, "domain", domain.as_str());
+        let _ = writeln!(text, "text {}", self.text);
+        quoted(&mut text, "platform", &self.platform);
+        quoted(&mut text, "writer", &self.writer);
+        self.commit.iter().for_each(|commit| quoted(&mut text, "commit", commit));
+        self.run.iter().for_each(|run| quoted(&mut text, "run", run));
+        let _ = write!(text, "time {}\nby {}\n", self.time, self.by);
         text
     }
 
@@ -118,6 +108,13 @@ impl Statement {
             false => Err("its signature is wrong"),
         }
     }
+}
+
+/// Appends a line with a quoted text.
+fn quoted(text: &mut String, tag: &str, value: &str) {
+    text.push_str(tag);
+    canon::quote(text, value);
+    text.push('\n');
 }
 
 fn halves(signature: &[u8; 64]) -> [Hash; 2] {
@@ -192,7 +189,7 @@ pub(super) fn judge(
         _ if statement.is_empty() => Err("nobody".to_owned()),
         Err(why) => Err(format!("nobody ({why})")),
         Ok(found) if found.about != *about || found.text != Hash::of(text) => {
-            Err(format!("{}, but for something else", named(&found)))
+            Err(format!("{}, for something else", named(&found)))
         }
         Ok(found) => match (trust, trust.holder(&found.by, &about.domain)) {
             (_, Some(holder)) => Ok(Voucher { signer: Some(holder.name.clone()), statement: said }),
@@ -208,7 +205,7 @@ pub(super) fn judge(
 
 /// Somebody who is not believed has said himself what he is called.
 fn named(statement: &Statement) -> String {
-    format!("{}, who calls himself {}", statement.by, statement.writer)
+    format!("{} (which calls itself {})", statement.by, statement.writer)
 }
 
 #[cfg(test)]
@@ -317,7 +314,7 @@ mod tests {
             about(Kind::Result, b"key", "pr-7"),
         ] {
             let who = judged(&trust, &elsewhere, b"text", &right).unwrap_err();
-            assert!(who.ends_with("but for something else"), "{who}");
+            assert!(who.ends_with(", for something else"), "{who}");
         }
         assert!(judged(&trust, &here, b"other text", &right).is_err(), "replayed");
         let forged = Statement { by: prs.holder.key, ..statement(&main) }.signed(&prs);

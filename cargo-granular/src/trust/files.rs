@@ -63,7 +63,7 @@ impl<'a> Files<'a> {
     }
 
     /// Who stands in the file.
-    pub(crate) fn listed(&self) -> Result<Vec<Holder>> {
+    fn listed(&self) -> Result<Vec<Holder>> {
         let Some(text) = self.list_text()? else { return Ok(Vec::new()) };
         list::holders(&text).map_err(|why| Trouble::Usage {
             message: format!("the trust list `{}` cannot be read: {why}", self.shown_list()),
@@ -74,7 +74,8 @@ impl<'a> Files<'a> {
     fn list_text(&self) -> Result<Option<String>> {
         let Some((path, is_named)) = self.place(TRUST_FILE, "trust") else { return Ok(None) };
         self.outside(&path, "the trust list")?;
-        read(&path, is_named, "the trust list")
+        // What is about no checkout may be about to make it.
+        read(&path, is_named && self.checkout.is_some(), "the trust list")
     }
 
     /// The key that this machine signs with, if it has one.
@@ -137,7 +138,7 @@ impl<'a> Files<'a> {
         }
         let path = self.place(TRUST_FILE, "trust").ok_or_else(nowhere)?.0;
         self.outside(&path, "the trust list")?;
-        let mut text = read(&path, false, "the trust list")?.unwrap_or_default();
+        let mut text = self.list_text()?.unwrap_or_default();
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }

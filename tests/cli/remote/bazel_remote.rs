@@ -95,7 +95,7 @@ fn bazel_remote_shares_all_sorts_of_results() {
 fn a42_nobody_takes_what_a_pull_request_has_forged_from_bazel_remote() {
     let p = steps(1);
     let Some(server) = BazelRemote::start(&p, &[]) else { return };
-    signed::a42_nobody_takes_what_a_pull_request_has_forged(&server.url());
+    signed::a42_nobody_takes_what_a_pull_request_has_forged(&server.url(), &server.url());
 }
 
 #[test]

@@ -115,8 +115,10 @@ fn put(url: &str, path: &str, entry: &ActionResult) {
 }
 
 /// Whatever a pull request puts there before main, under its own name or under main's, main and other pull requests build by themselves.
-pub(super) fn a42_nobody_takes_what_a_pull_request_has_forged(url: &str) {
+/// `by_hand` is the URL by which the same server is spoken to over HTTP.
+pub(super) fn a42_nobody_takes_what_a_pull_request_has_forged(url: &str, by_hand: &str) {
     let team = Signed::new(url);
+    let url = by_hand;
     let p = step_that_can_lie();
     let key = key_of(&p);
     // Through the front door, before anybody else.
@@ -193,11 +195,16 @@ pub(super) fn a42_nobody_takes_what_a_pull_request_has_forged(url: &str) {
     team.main(&other_step).run().success();
     put(url, &main, &get(url, &entry(&key_of(&other_step), "main")).unwrap());
     nobody_is_deceived("main's result of another key", 1);
+    put(url, &main, &forged);
+    let told = team.reader(&p.elsewhere()).run().success();
+    let who = "1 entry that nobody trusted has signed, as good as none: 1 in main by ed25519:[HASH] (which calls itself pull-requests), for something else";
+    assert!(warnings(&told)[0].contains(who), "{told}");
 }
 
 #[test]
 fn a42_nobody_takes_what_a_pull_request_has_forged_from_a_server() {
-    a42_nobody_takes_what_a_pull_request_has_forged(&Server::start().url());
+    let server = Server::start();
+    a42_nobody_takes_what_a_pull_request_has_forged(&server.url(), &server.url());
 }
 
 #[test]
@@ -353,6 +360,12 @@ fn keys_are_made_listed_trusted_and_forgotten() {
     assert_eq!(run.raw_stdout().trim(), line);
     build(&second).run().success();
     assert!(second.ran().is_empty());
+
+    let named = second.root().with_file_name("named");
+    let mut elsewhere = second.command("keys trust").arg(&line);
+    elsewhere = elsewhere.env("GRANULAR_TRUST_FILE", named.to_str().unwrap());
+    elsewhere.run().success();
+    assert_eq!(fs::read_to_string(&named).unwrap().trim(), line);
 
     let list = second.root().with_file_name("home").join(".config/granular/trust");
     fs::write(&list, format!("# ours\n{line} # a note\n")).unwrap();
