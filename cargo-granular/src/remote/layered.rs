@@ -45,8 +45,8 @@ pub(crate) struct Layered {
     health: Arc<Health>,
     /// The domains that are read, in this order.
     domains: Vec<Domain>,
-    /// Whether anybody is believed: nothing is read otherwise.
-    believes: bool,
+    /// Who is believed; nothing is read where nobody is.
+    trust: Option<Trust>,
     /// Whether something was looked for, although nobody is believed.
     was_missed: AtomicBool,
     /// Where it is noted where results came from.
@@ -108,7 +108,7 @@ pub(crate) fn open(
     let health = Arc::new(Health::new(host.clone(), asked.is_required, stop.clone()));
     let wire: Arc<dyn Wire> = Arc::new(Http::new(&asked));
     let local = Arc::clone(&cache.store);
-    let (domains, believes) = (standing.reads(), standing.trust.is_some());
+    let domains = standing.reads();
     let trust = standing.trust.clone().unwrap_or(Trust::These(Vec::new()));
     let fetcher = Fetcher::new(
         Arc::clone(&wire),
@@ -133,7 +133,7 @@ pub(crate) fn open(
         name,
         health,
         domains,
-        believes,
+        trust: standing.trust,
         was_missed,
         origins,
         fetcher,
@@ -258,14 +258,21 @@ impl Layered {
 
     /// The domains that are asked; notes where none is that something was looked for.
     fn asked_domains(&self) -> &[Domain] {
-        self.was_missed.fetch_or(!self.believes, Ordering::Relaxed);
-        if self.believes { &self.domains } else { &[] }
+        self.was_missed.fetch_or(self.trust.is_none(), Ordering::Relaxed);
+        if self.trust.is_some() { &self.domains } else { &[] }
     }
 
-    /// Whether a result of the local cache came from a remote, and out of a domain that is not read here: such as that of a pull request, which was built on this machine.
+    /// Whether a result of the local cache came from a remote, and would not be taken from there now: it is out of a domain that is not read here, such as that of a pull request which was
+    /// built on this machine, or signed by somebody who is not trusted any more.
     fn is_foreign(&self, key: &Key, result: &ActionResult) -> bool {
-        let origin = self.origins.of(key, result);
-        origin.is_some_and(|origin| !self.domains.contains(&origin.domain))
+        let Some(origin) = self.origins.of(key, result) else { return false };
+        let is_believed = match &self.trust {
+            None | Some(Trust::Anyone) => true,
+            Some(trust) => {
+                origin.key.is_some_and(|key| trust.holder(&key, &origin.domain).is_some())
+            }
+        };
+        !is_believed || !self.domains.contains(&origin.domain)
     }
 
     /// What the remote says of a key in each of the domains.

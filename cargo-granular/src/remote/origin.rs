@@ -15,6 +15,7 @@ use super::statement::{Statement, Voucher};
 use crate::cache::Cache;
 use crate::format;
 use crate::trust::domain::Domain;
+use crate::trust::key::PublicKey;
 use granular::canon::{self, Fields};
 use granular::digest::{Hash, Key};
 use granular::event::{Finished, Status};
@@ -52,7 +53,7 @@ pub(crate) struct Origin {
     /// What the one is called here who has signed it.
     pub(crate) signer: Option<String>,
     /// His key.
-    pub(crate) key: Option<String>,
+    pub(crate) key: Option<PublicKey>,
     pub(crate) commit: Option<String>,
     pub(crate) run: Option<String>,
     pub(crate) platform: Option<String>,
@@ -176,7 +177,7 @@ fn read(note: &str) -> Option<(Hash, Origin)> {
         remote,
         domain,
         signer,
-        key: said.map(|said| said.by.to_string()),
+        key: said.map(|said| said.by),
         commit: said.and_then(|said| said.commit.clone()),
         run: said.and_then(|said| said.run.clone()),
         platform: said.map(|said| said.platform.clone()),

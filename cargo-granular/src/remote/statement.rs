@@ -6,6 +6,7 @@
 //! key HASH
 //! domain "main"
 //! text HASH
+//! exit 0
 //! platform "linux-x86_64"
 //! writer "ci"
 //! commit "…"
@@ -15,7 +16,7 @@
 //! signature HEX
 //! ```
 //!
-//! `text` is our hash of all of the entry's own text, which names the outputs by our hashes; that a result is there says that the run ended with exit code 0, since no other is kept. `commit` and
+//! `text` is our hash of all of the entry's own text, which names the outputs by our hashes. `exit` stands there for a result, and is always 0: no other one is kept. `commit` and
 //! `run` stand there if they are known; `time` is in seconds since 1970. The signature is over all lines before it. A statement has one text only: whatever would not be written again
 //! byte for byte is refused, so that there are no two readings of what was signed.
 //!
@@ -75,6 +76,9 @@ impl Statement {
         let mut text = format!("granular-statement {version}\nkind {kind}\nkey {key}\n");
         quoted(&mut text, "domain", domain.as_str());
         let _ = writeln!(text, "text {}", self.text);
+        if self.about.kind == Kind::Result {
+            text.push_str("exit 0\n");
+        }
         quoted(&mut text, "platform", &self.platform);
         quoted(&mut text, "writer", &self.writer);
         self.commit.iter().for_each(|commit| quoted(&mut text, "commit", commit));
@@ -156,6 +160,8 @@ fn parse(body: &str) -> Option<Statement> {
             "key" => key = Some(Key(Hash::parse(fields.word()?)?)),
             "domain" => domain = Some(Domain::parse(&fields.text()?)?),
             "text" => hash = Some(Hash::parse(fields.word()?)?),
+            // Of which kind it is, and of no other code: by the comparison.
+            "exit" => {}
             "platform" => platform = Some(text(&mut fields)?),
             "writer" => writer = Some(text(&mut fields).filter(|name| key::is_name(name))?),
             "commit" => commit = Some(text(&mut fields)?),
@@ -246,6 +252,7 @@ mod tests {
         key [HEX]
         domain "main"
         text [HEX]
+        exit 0
         platform "linux-x86_64"
         writer "ci"
         commit "0123456789abcdef"
@@ -286,6 +293,9 @@ mod tests {
             body.replace("\ndomain \"main\"", "\ndomain \"pr-7\"\ndomain \"main\""),
             body.replace("\"main\"", "\"m\\u{61}in\""),
             body.replace("\"main\"", "\"main\" "),
+            body.replace("exit 0", "exit 1"),
+            body.replace("exit 0\n", ""),
+            body.replace("kind result", "kind found"),
             body.replace('\n', "\r\n"),
             body.replace("granular-statement 1", "granular-statement 2"),
             format!("{body}\n"),

@@ -106,7 +106,7 @@ pub(crate) fn origin(origin: &Origin) -> Value {
         "remote": origin.remote,
         "domain": origin.domain.as_str(),
         "signer": origin.signer,
-        "key": origin.key,
+        "key": origin.key.map(|key| key.to_string()),
         "commit": origin.commit,
         "run": origin.run,
         "platform": origin.platform,

@@ -540,6 +540,36 @@ fn what_a_pull_request_has_brought_to_a_machine_is_none_of_mains() {
 }
 
 #[test]
+fn what_was_taken_from_somebody_who_is_not_trusted_any_more_is_not_used_any_more() {
+    let server = Server::start();
+    let team = Signed::new(&server.url());
+    let p = step_that_can_lie();
+    team.main(&p).env("LIE", "lie").run().success();
+    let second = p.elsewhere();
+    let build = |trust: &str| {
+        let _ = fs::remove_dir_all(second.path("target"));
+        let run = team.reader(&second).env("GRANULAR_TRUST", trust).run().success();
+        assert!(warnings(&run).len() <= 1, "{run}");
+        (second.ran().len(), left(&second))
+    };
+    assert_eq!(build(&team.trust()), (0, "lie\n".to_owned()));
+    server.forget();
+    assert_eq!(build(&team.trust()), (0, "lie\n".to_owned()));
+    assert!(server.requests().is_empty());
+    assert_eq!(build(&team.pull_requests.line), (1, "truth\n".to_owned()));
+
+    // And what was taken when anyone was trusted.
+    let third = p.elsewhere();
+    server.clear();
+    writing(&p.elsewhere(), &server.url()).env("LIE", "lie").run().success();
+    reading(&third, &server.url()).run().success();
+    assert_eq!(left(&third), "lie\n");
+    third.remove("target");
+    team.reader(&third).run().success();
+    assert_eq!((third.ran().len(), left(&third).as_str()), (1, "truth\n"));
+}
+
+#[test]
 fn what_a_pull_request_has_left_to_write_is_not_written_by_main() {
     let server = Server::start();
     let team = Signed::new(&server.url());
