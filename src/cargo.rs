@@ -4,6 +4,7 @@
 //! that wants such a step, also where it then has nothing to do. Knows no step.
 
 use crate::digest::Hash;
+use crate::environment;
 use crate::execute::child::{self, Answer};
 use crate::execute::slots::Jobserver;
 use crate::execute::{Ending, Stop};
@@ -113,6 +114,9 @@ impl Cargo {
             return Err(trouble(format!("there is no package `{}`", artifact.package), None));
         };
         let mut env = self.env.clone();
+        for name in environment::SECRETS {
+            env.remove(OsStr::new(name));
+        }
         env.extend(more.iter().map(|(name, value)| ((*name).into(), value.clone())));
         env.insert(BUILDING.into(), self.building(artifact, workspace)?.into());
         let arguments = self.arguments(artifact, workspace, &package.manifest);

@@ -49,6 +49,10 @@ const BASE: &[&str] = &[
 /// What every step sees the same, wherever it runs, so that no program speaks another language or tells another time.
 const FIXED: &[(&str, &str)] = &[("LANG", "C.UTF-8"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC")];
 
+/// What no step sees, whatever it declares, nor any program that is asked or run for one: secrets that say to a shared cache who we are. With them a step could write there what it likes.
+pub const SECRETS: [&str; 3] =
+    ["GRANULAR_REMOTE_TOKEN", "GRANULAR_SIGNING_KEY", "GRANULAR_SIGNING_KEY_FILE"];
+
 /// The environment of a step with these declarations, for `tools` that it uses, out of `outer`, the environment of this process.
 /// What a step or a tool declares is passed through as it is outside, set or not, also where the base would say otherwise.
 pub fn strict(
@@ -65,7 +69,8 @@ pub fn strict(
     }
     for name in tools_track.chain(track.iter().map(String::as_str)) {
         environment.pass(outer, name);
-        environment.tracked.insert(name.to_owned(), get(outer, name).map(|value| text_of(value)));
+        let value = get(outer, name).filter(|_| !is_secret(name));
+        environment.tracked.insert(name.to_owned(), value.map(|value| text_of(value)));
     }
     environment
 }
@@ -98,11 +103,18 @@ fn base(outer: &Map<OsString, OsString>) -> Map<OsString, OsString> {
 
 impl Environment {
     fn pass(&mut self, outer: &Map<OsString, OsString>, name: &str) {
-        match get(outer, name) {
+        match get(outer, name).filter(|_| !is_secret(name)) {
             Some(value) => self.all.insert(name.into(), value.clone()),
             None => self.all.remove(OsStr::new(name)),
         };
     }
+}
+
+fn is_secret(name: &str) -> bool {
+    SECRETS.iter().any(|secret| match cfg!(windows) {
+        true => secret.eq_ignore_ascii_case(name),
+        false => *secret == name,
+    })
 }
 
 /// The names of variables have no case on Windows.
@@ -179,6 +191,15 @@ mod tests {
         assert_eq!(seen.all[OsStr::new("TOKEN")], "secret");
         assert!(!seen.all.contains_key(OsStr::new("ABSENT")) && seen.tracked.is_empty());
         assert_eq!(of(&[("A", "1")], &["A"], &["A"]).tracked["A"], Some("1".into()));
+    }
+
+    #[test]
+    fn what_tells_a_shared_cache_who_we_are_is_seen_by_no_step() {
+        for name in SECRETS {
+            let seen = of(&[(name, "secret")], &[name], &[name]);
+            assert!(!seen.all.contains_key(OsStr::new(name)));
+            assert_eq!(seen.tracked[name], None);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The versions of everything that is kept on disk, in one place. A version is raised with every change of what is written or
 //! of what it means; what has another version is not read, so that an old and a new program can stand side by side.
+//! What only the program `cargo-granular` writes (the file of `cache export`, what lies on a remote cache) has its versions there.
 
 /// The text of a fingerprint ([`crate::digest::Key`] is its hash): a raised one makes every earlier result unreachable.
 pub const FINGERPRINT: u32 = 1;

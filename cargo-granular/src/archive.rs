@@ -13,6 +13,7 @@
 //! read. Each blob and text is held against its hash while it streams in. A result is taken in once all of its blobs have come, from this file and rightly: who reads it knows that it is
 //! whole. Whether it is true nobody can see: what is in a file is believed as its writer is.
 
+use crate::format;
 use granular::digest::{Digest, Hash, Key};
 use granular::found;
 use granular::result::ActionResult;
@@ -23,7 +24,10 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, BufRead, Read as _, Write};
 
-const HEADER: &str = "granular-archive 1";
+/// The first line of a file.
+fn header() -> String {
+    format!("granular-archive {}", format::ARCHIVE)
+}
 
 /// The longest line that is read: a kind, a hash and a number.
 const LINE: u64 = 128;
@@ -93,7 +97,7 @@ pub(crate) struct Writer<'a, W> {
 impl<'a, W: Write> Writer<'a, W> {
     /// Writes what `store` has to `to`.
     pub(crate) fn new(store: &'a LocalStore, mut to: W) -> Result<Self, Trouble> {
-        writeln!(to, "{HEADER}").map_err(Trouble::File)?;
+        writeln!(to, "{}", header()).map_err(Trouble::File)?;
         let (written, results) = (HashSet::new(), HashSet::new());
         Ok(Self { store, to, entries: 0, written, results, carried: Carried::default() })
     }
@@ -200,7 +204,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn all(&mut self) -> Result<(), Trouble> {
         match self.line()?.as_deref() {
-            Some(HEADER) => {}
+            Some(line) if line == header() => {}
             Some(line) if line.starts_with("granular-archive ") => {
                 return bad("it was written by another version of cargo granular");
             }
@@ -501,7 +505,7 @@ mod tests {
 
     /// An archive with these lines and bytes behind the header.
     fn archive(parts: &[&[u8]]) -> Vec<u8> {
-        [format!("{HEADER}\n").as_bytes(), &parts.concat()].concat()
+        [format!("{}\n", header()).as_bytes(), &parts.concat()].concat()
     }
 
     #[test]

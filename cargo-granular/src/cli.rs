@@ -39,6 +39,13 @@ Environment:
   GRANULAR_REMOTE_TOKEN, GRANULAR_REMOTE_TOKEN_HOST
                        What it is told so that it knows you; the host that this is for, where the
                        URL stands in Cargo.toml
+  GRANULAR_SIGNING_KEY, GRANULAR_SIGNING_KEY_FILE
+                       What results are signed with that are written to it: a key or a file with one
+  GRANULAR_TRUST, GRANULAR_TRUST_FILE
+                       Whose results are taken from it: lines of a trust list or `anyone`; a file of
+                       such lines
+  GRANULAR_DOMAIN      The domain that results are read and written in [default: that of the pull
+                       request, or main]
   CARGO                The cargo that is asked for the workspace
   CARGO_TARGET_DIR, CARGO_BUILD_JOBS, CARGO_NET_OFFLINE, CARGO_TERM_COLOR, CARGO_TERM_QUIET,
   CARGO_TERM_VERBOSE, CARGO_TERM_PROGRESS_WHEN, NO_COLOR, CLICOLOR_FORCE, CI
@@ -133,6 +140,22 @@ Examples:
         #[command(subcommand)]
         command: CacheCommand,
     },
+    /// Make a key to sign shared results with, and say whose results are trusted
+    #[command(after_help = "\
+Examples:
+  cargo granular keys new                   Make the key of this machine
+  cargo granular keys new --print --name ci Make one for a CI secret, GRANULAR_SIGNING_KEY
+  cargo granular keys trust main ed25519:… ci
+  cargo granular keys forget ci
+  cargo granular keys                       Show the key of this machine, and who is trusted
+
+A line of the trust list says that results in a domain are taken if this key has signed them. The
+domain of pull requests is `pr-NUMBER`, of all else `main`; `pr-*` stands for all that begin so.")]
+    Keys {
+        /// What is done with them.
+        #[command(subcommand)]
+        command: Option<KeysCommand>,
+    },
     /// Remove what steps have left in this checkout
     ///
     /// Without STEPS and packages the rest of this checkout's state goes as well: logs, history,
@@ -157,6 +180,41 @@ Examples:
     ///
     /// Nobody can see whether they are true: take files only from those whose cache you would use.
     Import(CacheImport),
+}
+
+/// What is done with keys.
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum KeysCommand {
+    /// Show the key of this machine, without its secret, and who is trusted
+    List,
+    /// Make a key, and print the line by which others trust it
+    New(KeysNew),
+    /// Trust a key: add its line to the list of this user
+    Trust {
+        /// The line: `DOMAIN ed25519:HEX NAME`
+        #[arg(value_name = "LINE", required = true)]
+        line: Vec<String>,
+    },
+    /// Take somebody out of that list
+    Forget {
+        /// His name or key
+        #[arg(value_name = "NAME|KEY")]
+        who: String,
+    },
+}
+
+/// `keys new`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct KeysNew {
+    /// What its holder is called [default: the user]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The domain that it signs for; `*` at the end stands for all that begin so
+    #[arg(long, value_name = "DOMAIN", default_value = "main")]
+    pub(crate) domain: String,
+    /// Print the secret to standard output, for the secrets of a CI system, and keep it nowhere
+    #[arg(long)]
+    pub(crate) print: bool,
 }
 
 /// `cache export`.
@@ -668,6 +726,7 @@ mod tests {
           stats      Show the hit rate, the time saved and the slowest steps of this checkout
           gc         Remove what was used least recently from the cache
           cache      Carry results of the cache to another machine, and from one
+          keys       Make a key to sign shared results with, and say whose results are trusted
           clean      Remove what steps have left in this checkout
           verify     Read back every result in the cache and report what is damaged
           reproduce  Run a step twice and compare what it leaves
@@ -720,6 +779,7 @@ mod tests {
           stats      Show the hit rate, the time saved and the slowest steps of this checkout
           gc         Remove what was used least recently from the cache
           cache      Carry results of the cache to another machine, and from one
+          keys       Make a key to sign shared results with, and say whose results are trusted
           clean      Remove what steps have left in this checkout
           verify     Read back every result in the cache and report what is damaged
           reproduce  Run a step twice and compare what it leaves
@@ -779,6 +839,13 @@ mod tests {
           GRANULAR_REMOTE_TOKEN, GRANULAR_REMOTE_TOKEN_HOST
                                What it is told so that it knows you; the host that this is for, where the
                                URL stands in Cargo.toml
+          GRANULAR_SIGNING_KEY, GRANULAR_SIGNING_KEY_FILE
+                               What results are signed with that are written to it: a key or a file with one
+          GRANULAR_TRUST, GRANULAR_TRUST_FILE
+                               Whose results are taken from it: lines of a trust list or `anyone`; a file of
+                               such lines
+          GRANULAR_DOMAIN      The domain that results are read and written in [default: that of the pull
+                               request, or main]
           CARGO                The cargo that is asked for the workspace
           CARGO_TARGET_DIR, CARGO_BUILD_JOBS, CARGO_NET_OFFLINE, CARGO_TERM_COLOR, CARGO_TERM_QUIET,
           CARGO_TERM_VERBOSE, CARGO_TERM_PROGRESS_WHEN, NO_COLOR, CLICOLOR_FORCE, CI

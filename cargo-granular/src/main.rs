@@ -1,7 +1,7 @@
 //! The program `cargo-granular`: how the library is asked, and how its answers are shown.
 //!
 //! In reading order: [`cli`] says what can be asked, [`session`] what every command starts from ([`ask_cargo`],
-//! [`choose`], [`cache`], [`remote`], [`since`]), [`commands`] answer, [`report`] shows what happens meanwhile, [`draw`] shows mistakes.
+//! [`choose`], [`cache`], [`remote`], [`trust`], [`since`]), [`commands`] answer, [`report`] shows what happens meanwhile, [`draw`] shows mistakes.
 //! What is right is the library's business; nothing here decides whether a step is up to date.
 
 mod archive;
@@ -12,6 +12,7 @@ mod cli;
 mod commands;
 mod draw;
 mod exit;
+mod format;
 mod github;
 mod quantity;
 mod remote;
@@ -20,6 +21,7 @@ mod session;
 mod shell;
 mod since;
 mod trouble;
+mod trust;
 mod wording;
 
 use std::process::ExitCode;

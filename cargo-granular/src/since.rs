@@ -141,7 +141,8 @@ impl Git {
     }
 }
 
-fn environment(env: &Map<OsString, OsString>) -> Map<OsString, OsString> {
+/// What git sees of our environment.
+pub(crate) fn environment(env: &Map<OsString, OsString>) -> Map<OsString, OsString> {
     let is_passed = |name: &OsStr| {
         let name = name.to_string_lossy();
         PASSED.contains(&&*name)

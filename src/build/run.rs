@@ -606,7 +606,10 @@ fn origin(ground: &Ground<'_>, id: ActionId) -> Origin {
     let target = Some(&workspace.target).filter(|target| !target.starts_with(&workspace.root));
     let places = [&workspace.root].into_iter().chain(target).filter(|_| !action.portable);
     let places = places.map(|place| place.to_string_lossy().into_owned()).collect();
-    Origin { action: action.name.clone(), places }
+    let declared = action.outputs.iter().filter(|pattern| pattern.is_literal());
+    let declared = declared.map(|pattern| pattern.literal().to_string()).collect();
+    let passed = action.pass_env.iter().cloned().collect();
+    Origin { action: action.name.clone(), places, declared, passed }
 }
 
 /// Leads from all but the tools to the result: the way to it where a tool is missing.

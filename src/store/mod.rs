@@ -71,6 +71,10 @@ pub struct Origin {
     pub action: ActionName,
     /// Absolute paths of this checkout that must not stand in what is shared.
     pub places: Vec<String>,
+    /// The outputs that the step declares by their very paths, without a pattern, as results name them.
+    pub declared: Vec<String>,
+    /// The names of the variables that the step is passed and that are not part of its key.
+    pub passed: Vec<String>,
 }
 
 /// Why a store could not do it. None of these fails a build, but for [`StoreError::Destination`].

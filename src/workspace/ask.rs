@@ -2,6 +2,7 @@
 //! passed on as it is.
 
 use super::{Package, Workspace};
+use crate::environment;
 use crate::error::Error;
 use crate::ordered::{self, Map};
 use std::ffi::OsString;
@@ -46,6 +47,9 @@ pub fn ask(question: &Question) -> Result<Workspace, Refusal> {
     let mut command = Command::new(&question.cargo);
     command.args(["metadata", "--no-deps", "--format-version=1"]).args(&question.flags);
     command.stdin(Stdio::null());
+    for name in environment::SECRETS {
+        command.env_remove(name);
+    }
     // A directory that is gone is no reason to fail where a manifest is named.
     if question.dir.is_dir() {
         command.current_dir(&question.dir);

@@ -6,7 +6,7 @@ use crate::cache::{self, Cache};
 use crate::choose;
 use crate::cli::BringUp;
 use crate::exit::Exit;
-use crate::remote;
+use crate::remote::{self, Origins};
 use crate::report::{Reporter as _, Reporters};
 use crate::session::{Opened, Session};
 use crate::trouble::{Result, Trouble};
@@ -33,7 +33,7 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     let mut edited = None;
     if let Some(question) = question.as_ref().filter(|_| found.known.is_remembered()) {
         let workspace = &found.known.workspace;
-        let mut reporters = Reporters::of_a_build(session, format, &stop, command, None);
+        let mut reporters = Reporters::of_a_build(session, format, &stop, command, None, None);
         let mut report = |event| reporters.event(&event);
         match untouched::tell(workspace, question, &session.env, &mut report) {
             Some(Answer::Fresh(summary)) => {
@@ -68,7 +68,7 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
         None => wanted,
     };
     let (flags, is_look) = (&asked.remote, asked.dry_run);
-    let shared = remote::open(session, flags, settings, cache.as_ref(), &stop, is_look)?;
+    let shared = remote::open(session, flags, &opened.project, cache.as_ref(), &stop, is_look)?;
     let store = remote::store(shared.as_ref(), cache.as_ref());
     if asked.dry_run {
         let edges = assess::Edges { store, env: &session.env };
@@ -84,7 +84,9 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     let question = question.filter(|_| cache.as_ref().is_none_or(|cache| !cache.is_exposed));
     let options = Options { keep_going, force, strict, question, edited };
     let project = Some(&opened.project);
-    let mut reporters = Reporters::of_a_build(session, format, &stop, command, project);
+    let origins = cache.as_ref().map(Origins::new);
+    let mut reporters =
+        Reporters::of_a_build(session, format, &stop, command, project, origins.as_ref());
     let bring = if asked.verify { reproduce::build_and_verify } else { build::build };
     let summary =
         bring(&opened.project, &wanted, &options, &edges, &mut |event| reporters.event(&event))?;

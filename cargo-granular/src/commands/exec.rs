@@ -5,7 +5,7 @@ use crate::ask_cargo;
 use crate::cache::{self, Cache};
 use crate::cli::{self, MessageFormat};
 use crate::exit::Exit;
-use crate::remote;
+use crate::remote::{self, Origins};
 use crate::report::{Reporter as _, Reporters};
 use crate::session::Session;
 use crate::trouble::{Result, Trouble};
@@ -47,14 +47,7 @@ pub(super) fn run(session: &Session, asked: &cli::Exec) -> Result<Exit> {
     };
     let cache = cache::open(session, &project.config.settings)?;
     let stop = Stop::default();
-    let shared = remote::open(
-        session,
-        &asked.remote,
-        &project.config.settings,
-        cache.as_ref(),
-        &stop,
-        false,
-    )?;
+    let shared = remote::open(session, &asked.remote, &project, cache.as_ref(), &stop, false)?;
     let store = remote::store(shared.as_ref(), cache.as_ref());
     let action = project.graph[id].name.clone();
     let to = Printed { is_answer: asked.format.message_format == MessageFormat::Human };
@@ -66,7 +59,12 @@ pub(super) fn run(session: &Session, asked: &cli::Exec) -> Result<Exit> {
     let edges =
         Edges { store, executor: &executor, jobserver: &jobserver, env: &session.env, stop: &stop };
     listen(&stop)?;
-    let mut reporters = Reporters::beside(session, asked.format.message_format, action.clone());
+    let mut reporters = Reporters::beside(
+        session,
+        asked.format.message_format,
+        action.clone(),
+        cache.as_ref().map(Origins::new).as_ref(),
+    );
     let mut status = None;
     let options = Options { force: asked.force, ..Options::default() };
     let built = build::build(&project, &[id], &options, &edges, &mut |event| {

@@ -5,7 +5,8 @@ use crate::cache;
 use crate::cli::{Explain, MessageFormat};
 use crate::exit::Exit;
 use crate::quantity;
-use crate::report::json;
+use crate::remote::{Origin, Origins};
+use crate::report::json::{self, time};
 use crate::session::{Opened, Session};
 use crate::shell::Verbosity;
 use crate::trouble::{Result, Trouble};
@@ -13,6 +14,7 @@ use crate::wording;
 use granular::action::ActionId;
 use granular::assess::{self, Assessment, Edges, Outlook};
 use granular::content::{Content, Output};
+use granular::digest::Key;
 use granular::found::Discovery;
 use granular::path::RelPath;
 use granular::result::ActionResult;
@@ -39,7 +41,9 @@ pub(super) fn run(session: &Session, asked: &Explain) -> Result<Exit> {
     let edges = Edges { store, env: &session.env };
     let assessments = assess::assess(&opened.project, &wanted, false, &edges)?;
     let meant = assessments.iter().filter(|assessment| wanted.contains(&assessment.action));
-    let views: Vec<_> = meant.map(|assessment| View::new(assessment, &opened, store)).collect();
+    let origins = cache.as_ref().map(Origins::new);
+    let view = |assessment| View::new(assessment, &opened, store, origins.as_ref());
+    let views: Vec<_> = meant.map(view).collect();
     let text = if asked.fingerprint {
         views.iter().map(fingerprint).collect::<Result<String>>()?
     } else {
@@ -79,24 +83,43 @@ struct View<'a> {
     needs: Vec<String>,
     /// What a store has for it now.
     hit: Option<ActionResult>,
+    /// Where the result came from that it is about, if from a remote.
+    origin: Option<Origin>,
     /// The root of this checkout.
     here: &'a Path,
     now: Timestamp,
 }
 
 impl<'a> View<'a> {
-    fn new(assessment: &'a Assessment, opened: &'a Opened, store: Option<&dyn Store>) -> Self {
+    fn new(
+        assessment: &'a Assessment,
+        opened: &'a Opened,
+        store: Option<&dyn Store>,
+        origins: Option<&Origins>,
+    ) -> Self {
         let needs = match &assessment.outlook {
             Outlook::Unknown(needs) => needs.iter().map(|need| shown(opened, *need)).collect(),
             _ => Vec::new(),
         };
-        Self {
+        let mut view = Self {
             name: shown(opened, assessment.action),
             assessment,
             needs,
             hit: hit(assessment, store),
+            origin: None,
             here: &opened.project.workspace.root,
             now: Timestamp::now(),
+        };
+        let known = view.key().zip(view.result()).zip(origins);
+        view.origin = known.and_then(|((key, (_, result)), origins)| origins.of(&key, result));
+        view
+    }
+
+    /// The key of [`View::result`].
+    fn key(&self) -> Option<Key> {
+        match self.assessment.outlook {
+            Outlook::Restored(_) => self.assessment.fingerprint.as_ref().map(|print| print.key),
+            _ => self.assessment.record.as_ref().map(|record| record.key),
         }
     }
 
@@ -224,6 +247,7 @@ fn origin(view: &View<'_>) -> String {
     };
     let place = match Path::new(&result.made_in) == view.here {
         true => "in this checkout".to_owned(),
+        false if result.made_in.is_empty() => "on another machine".to_owned(),
         false => format!("in {}", wording::one_line(&result.made_in)),
     };
     let outputs = match result.outputs.len() {
@@ -236,11 +260,28 @@ fn origin(view: &View<'_>) -> String {
             )
         }
     };
+    let signed = view.origin.as_ref().map(|origin| signed(origin, view.now)).unwrap_or_default();
     format!(
-        "{which} was made {} {place}, by a run of {}: {outputs}.\n{key}",
+        "{which} was made {} {place}, by a run of {}: {outputs}.\n{signed}{key}",
         ago(result.made_ms, view.now),
         quantity::exact(result.duration),
     )
+}
+
+/// What is known of a result that came from a remote.
+fn signed(origin: &Origin, now: Timestamp) -> String {
+    let when = origin.time.map(|time| format!(", {}", ago(time.saturating_mul(1000), now)));
+    let made = match origin.made() {
+        made if made.is_empty() => made,
+        made => format!("It was made {made}.\n"),
+    };
+    let text = format!(
+        "It came from remote {}, signed by {}{}.\n{made}",
+        origin.remote,
+        origin.by(),
+        when.unwrap_or_default()
+    );
+    wording::some_lines(&text)
 }
 
 fn bytes(outputs: &[Output]) -> u64 {
@@ -283,6 +324,7 @@ fn object(view: &View<'_>, opened: &Opened) -> Value {
         found.map(|found| json!({"by": found.finder.to_string(), "paths": found.paths})).collect();
     object["last"] = json!(view.assessment.record.as_deref().map(record));
     object["result"] = json!(view.result().map(|(_, result)| made(result)));
+    object["origin"] = json!(view.origin.as_ref().map(json::origin));
     object
 }
 
@@ -305,16 +347,10 @@ fn made(result: &ActionResult) -> Value {
     })
 }
 
-/// For programs: RFC 3339.
-fn time(ms: u64) -> Option<String> {
-    let time = Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok()?;
-    Some(time.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use granular::digest::{Digest, Hash, Key};
+    use granular::digest::{Digest, Hash};
     use granular::fingerprint::Fingerprint;
     use granular::path::{Base, OutputPath, RelPath};
     use granular::reason::DirtyReason;
@@ -368,6 +404,7 @@ mod tests {
             name: "#api".to_owned(),
             assessment,
             needs: vec!["#models".to_owned()],
+            origin: None,
             hit: Some(result("/home/me/other", 9_000_000)),
             here: Path::new("/w"),
             now: Timestamp::from_millisecond(NOW as i64).unwrap(),

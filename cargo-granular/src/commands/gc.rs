@@ -5,6 +5,7 @@ use crate::cache::{self, Cache};
 use crate::cli::{Gc, MessageFormat};
 use crate::exit::Exit;
 use crate::quantity;
+use crate::remote::Origins;
 use crate::session::Session;
 use crate::trouble::{Result, Trouble};
 use crate::wording;
@@ -18,6 +19,9 @@ pub(super) fn run(session: &Session, asked: &Gc) -> Result<Exit> {
         session.shell.warn("another process is at it already; nothing was done");
         return Ok(Exit::Done);
     };
+    if !asked.dry_run {
+        Origins::new(&cache).prune();
+    }
     match asked.format.message_format {
         MessageFormat::Human => {
             let word = if asked.dry_run { "Would remove" } else { "Removed" };

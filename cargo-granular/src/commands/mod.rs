@@ -8,6 +8,7 @@ mod exec;
 mod explain;
 mod gc;
 mod graph;
+mod keys;
 mod list;
 mod narrow;
 mod reproduce;
@@ -57,6 +58,7 @@ fn answer(session: &Session, command: Command) -> Result<Exit> {
         Command::Gc(asked) => gc::run(session, &asked),
         Command::Cache { command: CacheCommand::Export(asked) } => carry::export(session, &asked),
         Command::Cache { command: CacheCommand::Import(asked) } => carry::import(session, &asked),
+        Command::Keys { command } => keys::run(session, command.as_ref()),
         Command::Clean(asked) => clean::run(session, &asked),
         Command::Verify(asked) => verify::run(session, &asked),
         Command::Reproduce(asked) => reproduce::run(session, &asked),
@@ -68,7 +70,7 @@ fn format(command: &Command) -> MessageFormat {
         Command::Build(asked) | Command::Test(asked) => asked.format,
         Command::Exec(asked) => asked.format,
         Command::List(asked) => asked.format,
-        Command::Graph(_) => cli::Format::default(),
+        Command::Graph(_) | Command::Keys { .. } => cli::Format::default(),
         Command::Explain(asked) => asked.format,
         Command::Stats(asked) => asked.format,
         Command::Gc(asked) => asked.format,

@@ -61,7 +61,7 @@ fn one(
     format: MessageFormat,
     edges: &Edges<'_>,
 ) -> Result<Exit> {
-    let mut reporters = Reporters::new(session, format, edges.stop);
+    let mut reporters = Reporters::new(session, format, edges.stop, None);
     let came =
         reproduce::reproduce(&opened.project, id, edges, &mut |event| reporters.event(&event));
     drop(reporters); // Takes away the lines that change, before anything else is written.

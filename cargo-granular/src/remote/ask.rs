@@ -155,9 +155,8 @@ fn read_only(flag: Option<WriteMode>, env: &Map<OsString, OsString>) -> Result<O
     Ok(match mode {
         WriteMode::Always => None,
         WriteMode::Off => Some(format!("writing was not asked for ({WRITE}=on does)")),
-        WriteMode::On => ci::pull_request(env).map(|(system, variable)| {
-            format!("{system} says in {variable} that this is a pull request")
-        }),
+        WriteMode::On => ci::pull_request(env)
+            .map(|it| format!("{} says in {} that this is a pull request", it.system, it.variable)),
     })
 }
 

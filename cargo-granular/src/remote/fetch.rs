@@ -4,7 +4,10 @@ use super::crew::Crew;
 use super::health::{Health, What};
 use super::message::Entry;
 use super::name::{Address, Kind, Name, Namer};
+use super::statement::{self, About, Voucher};
 use super::wire::{Failure, Wire};
+use crate::trust::domain::Domain;
+use crate::trust::list::Trust;
 use granular::digest::{Digest, Key};
 use granular::result::ActionResult;
 use granular::store::local::LocalStore;
@@ -28,6 +31,8 @@ pub(super) struct Fetcher {
     local: Arc<LocalStore>,
     /// The files of a result may not be larger than this, in bytes: they could not be kept.
     most: u64,
+    /// Whose entries are taken.
+    trust: Trust,
     crew: Crew,
     pub(super) counts: Arc<Counts>,
 }
@@ -46,14 +51,16 @@ impl Fetcher {
         health: Arc<Health>,
         local: Arc<LocalStore>,
         most: u64,
+        trust: Trust,
     ) -> Self {
-        Self { wire, health, local, most, crew: Crew::new(AT_ONCE), counts: Arc::default() }
+        Self { wire, health, local, most, trust, crew: Crew::new(AT_ONCE), counts: Arc::default() }
     }
 
-    /// What the remote says of a key; `None` if nothing, or nothing that can be read.
-    pub(super) fn entry(&self, kind: Kind, key: &Key) -> Option<Entry> {
+    /// What the remote says of a key, and who vouches for that; `None` if nothing, nothing that can be read, or nothing that somebody says who is believed.
+    pub(super) fn entry(&self, about: &About) -> Option<(Entry, Voucher)> {
         let (wire, health) = (Arc::clone(&self.wire), Arc::clone(&self.health));
-        let name = Name::of_entry(kind, key);
+        let About { kind, key, domain } = about;
+        let name = Name::of_entry(*kind, key, domain);
         self.counts.entries_asked.fetch_add(1, Ordering::Relaxed);
         let (done, told) = mpsc::channel();
         self.crew.give(move || {
@@ -61,7 +68,16 @@ impl Fetcher {
         });
         let read = |message: Vec<u8>| Entry::from_message(&message).map_err(Failure::Damaged);
         match self.next(&told)?.and_then(|message| message.map(read).transpose()) {
-            Ok(entry) => entry,
+            Ok(entry) => {
+                let entry = entry?;
+                match statement::judge(&self.trust, about, &entry.text, &entry.statement) {
+                    Ok(voucher) => Some((entry, voucher)),
+                    Err(who) => {
+                        self.health.note_distrust(domain, &who);
+                        None
+                    }
+                }
+            }
             Err(Failure::Damaged(how)) => {
                 self.health.note_damage(&format!("the {} of {key}: {how}", kind.word()));
                 None
@@ -70,9 +86,14 @@ impl Fetcher {
         }
     }
 
-    /// The result of a key, if the remote has one that is right.
-    pub(super) fn result(&self, key: &Key) -> Option<(ActionResult, Entry)> {
-        let entry = self.entry(Kind::Result, key)?;
+    /// The result of a key in a domain, if the remote has one that is right.
+    pub(super) fn result(
+        &self,
+        key: &Key,
+        domain: &Domain,
+    ) -> Option<(ActionResult, Entry, Voucher)> {
+        let about = About { kind: Kind::Result, key: *key, domain: domain.clone() };
+        let (entry, voucher) = self.entry(&about)?;
         let read = ActionResult::from_text(key, &entry.text).and_then(|result| {
             let bytes: u64 = result.blobs().map(|digest| digest.size).sum();
             let unknown = result.blobs().find(|digest| entry.address(digest).is_none()).copied();
@@ -85,7 +106,7 @@ impl Fetcher {
             }
         });
         match read {
-            Ok(result) => Some((result, entry)),
+            Ok(result) => Some((result, entry, voucher)),
             Err(how) => {
                 self.health.note_damage(&format!("the result of {key}: {how}"));
                 None

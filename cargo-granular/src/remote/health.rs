@@ -5,7 +5,10 @@
 //! answered well for the first time it is asked one thing at a time, so that a dead one costs the patience for one request, however many would have been made.
 
 use super::wire::Failure;
+use crate::trust::domain::Domain;
+use crate::wording;
 use granular::execute::Stop;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// So many failures in a row are not chance.
@@ -52,6 +55,8 @@ struct State {
     failed: Option<(String, usize)>,
     /// What was not right: the first, and how many.
     damaged: Option<(String, usize)>,
+    /// How many entries of a domain were not used, by who has signed them.
+    distrusted: BTreeMap<(Domain, String), usize>,
 }
 
 impl Health {
@@ -109,6 +114,15 @@ impl Health {
         }
     }
 
+    /// Something came that nobody has signed who is believed for that domain: as if nothing had come. That somebody can write there is nothing that the remote has done.
+    pub(super) fn note_distrust(&self, domain: &Domain, who: &str) {
+        let mut state = self.state();
+        // Strangers decide how many there are.
+        let is_known = state.distrusted.contains_key(&(domain.clone(), who.to_owned()));
+        let who = if is_known || state.distrusted.len() < 100 { who } else { "others" };
+        *state.distrusted.entry((domain.clone(), who.to_owned())).or_default() += 1;
+    }
+
     /// What is to be told of it at the end of the build.
     pub(super) fn messages(&self) -> Vec<String> {
         let state = self.state();
@@ -134,7 +148,8 @@ impl Health {
         let write_off = state.write_off.as_ref().filter(|_| state.off.is_none()).map(|why| {
             format!("the remote cache at {host} is only read for the rest of this build: {why}")
         });
-        off.into_iter().chain(damaged).chain(failed).chain(write_off).collect()
+        let distrusted = distrust(host, &state.distrusted);
+        off.into_iter().chain(damaged).chain(distrusted).chain(failed).chain(write_off).collect()
     }
 
     /// Why the build has failed, if the remote cannot be used and has to be.
@@ -181,6 +196,21 @@ impl Health {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn distrust(host: &str, distrusted: &BTreeMap<(Domain, String), usize>) -> Option<String> {
+    let count: usize = distrusted.values().sum();
+    let who = |((domain, who), count): (&(Domain, String), &usize)| {
+        format!("{count} in {domain} by {who}")
+    };
+    let all: Vec<String> = distrusted.iter().map(who).collect();
+    (count > 0).then(|| {
+        let entries = if count == 1 { "entry" } else { "entries" };
+        format!(
+            "the remote cache at {host} has {count} {entries} that nobody trusted has signed, as good as none: {} (`cargo granular keys` shows who is trusted)",
+            wording::some(&all, 3)
+        )
+    })
 }
 
 /// Counts one more of what is told by its first; gives that one, and how many there are now.

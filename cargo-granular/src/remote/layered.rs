@@ -7,6 +7,10 @@ use super::health::Health;
 use super::http::Http;
 use super::name::{Kind, Name};
 use super::native::Limits;
+use super::origin::Origins;
+use super::signer::Signer;
+use super::standing::Standing;
+use super::statement::About;
 use super::upload::{Uploader, Written};
 use super::wire::Wire;
 use crate::cache::Cache;
@@ -15,18 +19,21 @@ use crate::quantity;
 use crate::session::Session;
 use crate::shell::Verbosity;
 use crate::trouble::{Result, Trouble};
+use crate::trust::domain::Domain;
+use crate::trust::files::{self, Files};
+use crate::trust::list::Trust;
 use crate::wording;
-use granular::config::Settings;
 use granular::digest::{Digest, Key};
 use granular::execute::Stop;
 use granular::found::{self, FoundSet};
+use granular::project::Project;
 use granular::result::ActionResult;
 use granular::store::local::LocalStore;
 use granular::store::made_with::{self, MadeWith};
 use granular::store::{Origin, Store, StoreError};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The local cache, with a remote behind it.
@@ -36,6 +43,14 @@ pub(crate) struct Layered {
     /// What messages call the remote.
     name: String,
     health: Arc<Health>,
+    /// The domains that are read, in this order.
+    domains: Vec<Domain>,
+    /// Who is believed; nothing is read where nobody is.
+    trust: Option<Trust>,
+    /// Whether something was looked for, although nobody is believed.
+    was_missed: AtomicBool,
+    /// Where it is noted where results came from.
+    origins: Origins,
     fetcher: Fetcher,
     /// None where nothing is written.
     uploader: Option<Uploader>,
@@ -57,7 +72,7 @@ struct Known {
 pub(crate) fn open(
     session: &Session,
     flags: &RemoteFlags,
-    settings: &Settings,
+    project: &Project,
     cache: Option<&Cache>,
     stop: &Stop,
     looks_only: bool,
@@ -65,8 +80,21 @@ pub(crate) fn open(
     let offline = session.common.offline
         || session.common.frozen
         || session.variable("CARGO_NET_OFFLINE") == Some("true");
-    let asked = ask::asked(flags, &session.env, settings.remote.as_deref(), offline)?;
-    let (Some(asked), Some(cache)) = (asked, cache) else { return Ok(None) };
+    let setting = project.config.settings.remote.as_deref();
+    let asked = ask::asked(flags, &session.env, setting, offline)?;
+    let (Some(mut asked), Some(cache)) = (asked, cache) else { return Ok(None) };
+    let root = &project.workspace.root;
+    let files = Files::new(&session.env, &session.dir, Some(root));
+    let own = files.own()?;
+    let trust = files.trust(own.as_ref())?;
+    let standing = Standing::new(&session.env, trust, own)?;
+    if let (None, Some(why)) = (&asked.read_only, &standing.silent) {
+        asked.warnings.push(format!("nothing is written to the remote cache: {why}"));
+        asked.read_only = Some(why.clone());
+    }
+    if standing.trust.is_none() && asked.is_required {
+        return Err(Trouble::Environment { message: nobody(&asked.place.host), help: None });
+    }
     asked.warnings.iter().for_each(|warning| session.shell.warn(warning));
     let host = asked.place.host.clone();
     if session.shell.verbosity >= Verbosity::Verbose {
@@ -74,26 +102,59 @@ pub(crate) fn open(
             Some(why) => format!("read-only: {why}"),
             None => "read and written".to_owned(),
         };
-        session.shell.status("Remote", &wording::one_line(&format!("{host}, {how}")));
+        let told = format!("{host}, domain {}, {how}", standing.domain);
+        session.shell.status("Remote", &wording::one_line(&told));
     }
     let health = Arc::new(Health::new(host.clone(), asked.is_required, stop.clone()));
     let wire: Arc<dyn Wire> = Arc::new(Http::new(&asked));
     let local = Arc::clone(&cache.store);
-    let fetcher =
-        Fetcher::new(Arc::clone(&wire), Arc::clone(&health), Arc::clone(&local), cache.max_size);
-    let notes = notes(cache, &asked);
+    let domains = standing.reads();
+    let trust = standing.trust.clone().unwrap_or(Trust::These(Vec::new()));
+    let fetcher = Fetcher::new(
+        Arc::clone(&wire),
+        Arc::clone(&health),
+        Arc::clone(&local),
+        cache.max_size,
+        trust.clone(),
+    );
     let may_write = asked.read_only.is_none() && !looks_only;
-    let uploader =
-        may_write.then(|| Uploader::new(wire, Arc::clone(&health), Arc::clone(&local), notes));
+    let uploader = may_write.then(|| {
+        let notes = notes(cache, &asked, &standing.domain);
+        let signer = Signer::new(&standing, &session.env, root);
+        Uploader::new(wire, Arc::clone(&health), Arc::clone(&local), notes, signer, trust)
+    });
     uploader.iter().for_each(Uploader::resume);
     let name = format!("remote {host}");
-    let known = Mutex::default();
-    Ok(Some(Layered { local, asked, name, health, fetcher, uploader, looks_only, known }))
+    let origins = Origins::new(cache);
+    let (known, was_missed) = (Mutex::default(), AtomicBool::new(false));
+    Ok(Some(Layered {
+        local,
+        asked,
+        name,
+        health,
+        domains,
+        trust: standing.trust,
+        was_missed,
+        origins,
+        fetcher,
+        uploader,
+        looks_only,
+        known,
+    }))
 }
 
-/// Where it is noted what is to be written to a remote.
-fn notes(cache: &Cache, asked: &Asked) -> PathBuf {
-    cache.dir.join("uploads").join(Name::of(asked.place.base.as_bytes()).to_string())
+/// Where it is noted what is to be written to a remote, in one domain: what a pull request has left to write is nothing that `main` has made.
+fn notes(cache: &Cache, asked: &Asked, domain: &Domain) -> PathBuf {
+    let whereto = format!("{}\n{domain}", asked.place.base);
+    cache.dir.join("uploads").join(Name::of(whereto.as_bytes()).to_string())
+}
+
+/// That nobody is believed.
+fn nobody(host: &str) -> String {
+    format!(
+        "nothing is read from the remote cache at {host}, since it is not said whose results are trusted: `cargo granular keys trust 'LINE'` with a line that `keys` shows on the machine that writes there, or {}=anyone where only those can write who may",
+        files::TRUST
+    )
 }
 
 /// The store of a build that has both, one of them or neither.
@@ -122,8 +183,13 @@ pub(crate) fn finish(
             help: Some("`--remote off` builds without it".to_owned()),
         });
     }
-    let unshared = uploader.and_then(Uploader::unshared);
-    layered.health.messages().into_iter().chain(unshared).for_each(warn);
+    let unshared = uploader.map(Uploader::unshared).unwrap_or_default();
+    let was_missed = layered.was_missed.load(Ordering::Relaxed);
+    let nobody = was_missed.then(|| nobody(&layered.asked.place.host));
+    nobody.into_iter().chain(layered.health.messages()).chain(unshared).for_each(warn);
+    if !layered.known().taken.is_empty() && !layered.looks_only {
+        layered.origins.prune_many();
+    }
     Ok(Some(layered.told(written)))
 }
 
@@ -167,13 +233,21 @@ impl Layered {
         if self.known().missed.contains(key) {
             return Ok(None);
         }
-        let result = match self.fetcher.result(key) {
-            Some((result, entry)) => {
-                let is_whole = self.looks_only || self.fetcher.bring(key, &result, &entry)?;
-                is_whole.then_some(result)
+        let mut result = None;
+        for domain in self.asked_domains() {
+            let Some((found, entry, voucher)) = self.fetcher.result(key, domain) else { continue };
+            if self.looks_only {
+                result = Some(found);
+                break;
             }
-            None => None,
-        };
+            // Before the result, so that there is none whose origin could be taken for this machine.
+            let host = &self.asked.place.host;
+            let is_noted = self.origins.keep(key, &entry.text, host, domain, &voucher);
+            if is_noted && self.fetcher.bring(key, &found, &entry)? {
+                result = Some(found);
+                break;
+            }
+        }
         let mut known = self.known();
         match &result {
             Some(_) => known.taken.insert(*key),
@@ -182,9 +256,36 @@ impl Layered {
         Ok(result)
     }
 
+    /// The domains that are asked; notes where none is that something was looked for.
+    fn asked_domains(&self) -> &[Domain] {
+        self.was_missed.fetch_or(self.trust.is_none(), Ordering::Relaxed);
+        if self.trust.is_some() { &self.domains } else { &[] }
+    }
+
+    /// Whether a result of the local cache came from a remote, and would not be taken from there now: it is out of a domain that is not read here, such as that of a pull request which was
+    /// built on this machine, or signed by somebody who is not trusted any more.
+    fn is_foreign(&self, key: &Key, result: &ActionResult) -> bool {
+        let Some(origin) = self.origins.of(key, result) else { return false };
+        let is_believed = match &self.trust {
+            None | Some(Trust::Anyone) => true,
+            Some(trust) => {
+                origin.key.is_some_and(|key| trust.holder(&key, &origin.domain).is_some())
+            }
+        };
+        !is_believed || !self.domains.contains(&origin.domain)
+    }
+
+    /// What the remote says of a key in each of the domains.
+    fn entries(&self, kind: Kind, key: &Key) -> Vec<Vec<u8>> {
+        let about = |domain: &Domain| About { kind, key: *key, domain: domain.clone() };
+        let entries = self.asked_domains().iter().filter_map(|it| self.fetcher.entry(&about(it)));
+        entries.map(|(entry, _)| entry.text).collect()
+    }
+
     fn save_remotely(&self, kind: Kind, key: &Key, origin: Option<&Origin>) {
         if let Some(uploader) = &self.uploader {
-            uploader.save(kind, *key, origin.map(Limits::new).unwrap_or_default());
+            let limits = origin.map(|origin| Limits::new(origin, uploader.env()));
+            uploader.save(kind, *key, limits.unwrap_or_default());
         }
     }
 }
@@ -206,7 +307,10 @@ impl Store for Layered {
     }
 
     fn result(&self, key: &Key) -> std::result::Result<Option<ActionResult>, StoreError> {
-        let local = self.local.result(key);
+        let local = match self.local.result(key) {
+            Ok(Some(result)) if self.is_foreign(key, &result) => Ok(None),
+            local => local,
+        };
         if matches!(local, Ok(Some(_))) {
             return local;
         }
@@ -236,12 +340,16 @@ impl Store for Layered {
 
     fn found(&self, key: &Key) -> std::result::Result<Vec<FoundSet>, StoreError> {
         let local = self.local.found(key);
-        let remote = self.fetcher.entry(Kind::Found, key);
-        let remote = remote.and_then(|entry| found::from_text(key, &entry.text).ok());
-        let Some(remote) = remote else { return local };
+        let remote = self.entries(Kind::Found, key);
+        if remote.is_empty() {
+            return local;
+        }
         let mut sets = local.unwrap_or_default();
-        let new: Vec<_> = remote.into_iter().filter(|set| !sets.contains(set)).collect();
-        sets.extend(new);
+        for set in remote.iter().filter_map(|text| found::from_text(key, text).ok()).flatten() {
+            if !sets.contains(&set) {
+                sets.push(set);
+            }
+        }
         Ok(sets)
     }
 
@@ -253,14 +361,18 @@ impl Store for Layered {
 
     fn made_with(&self, without_tools: &Key) -> std::result::Result<Vec<MadeWith>, StoreError> {
         let local = self.local.made_with(without_tools);
-        let remote = self.fetcher.entry(Kind::MadeWith, without_tools);
-        let remote = remote.and_then(|entry| {
-            made_with::from_text(without_tools, std::str::from_utf8(&entry.text).ok()?)
-        });
-        let Some(remote) = remote else { return local };
+        let remote = self.entries(Kind::MadeWith, without_tools);
+        if remote.is_empty() {
+            return local;
+        }
         let mut all = local.unwrap_or_default();
-        let new: Vec<_> = remote.into_iter().filter(|made| !all.contains(made)).collect();
-        all.extend(new);
+        let read =
+            |text: &Vec<u8>| made_with::from_text(without_tools, std::str::from_utf8(text).ok()?);
+        for made in remote.iter().filter_map(read).flatten() {
+            if !all.contains(&made) {
+                all.push(made);
+            }
+        }
         Ok(all)
     }
 

@@ -1,7 +1,7 @@
 //! An entry as servers of Bazel's caches want it: an `ActionResult` of the Remote Execution API, version 2. Text in, bytes out; knows no network.
 //!
 //! Of that message we use `output_files`, one for each blob, with our own hash of it as the path and its SHA-256 and size as the digest; and
-//! `stdout_raw`, which is our own text. So a server can see whether the blobs are there, and keeps them with the entry; and who reads the entry
+//! `stdout_raw`, which is our own text, and `stderr_raw`, which is what its writer says of it (see [`super::statement`]). So a server can see whether the blobs are there, and keeps them with the entry; and who reads the entry
 //! knows both digests of each blob. Whatever else stands in a message, such as what a server notes of the writer, is skipped.
 
 use super::name::{Address, Name};
@@ -17,6 +17,8 @@ pub(super) const SIZE_MAX: usize = 8 * 1024 * 1024;
 pub(super) struct Entry {
     /// Our own text.
     pub(super) text: Vec<u8>,
+    /// What its writer says of it; empty if nothing.
+    pub(super) statement: Vec<u8>,
     /// The names of the blobs that the text names by our digests.
     pub(super) blobs: BTreeMap<Digest, Name>,
 }
@@ -28,6 +30,8 @@ struct ActionResult {
     output_files: Vec<Vec<u8>>,
     #[prost(bytes = "vec", tag = "5")]
     stdout_raw: Vec<u8>,
+    #[prost(bytes = "vec", tag = "7")]
+    stderr_raw: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -56,7 +60,8 @@ impl Entry {
             Some(file.encode_to_vec())
         };
         let output_files = self.blobs.iter().map(file).collect::<Option<_>>()?;
-        let message = ActionResult { output_files, stdout_raw: self.text.clone() }.encode_to_vec();
+        let (stdout_raw, stderr_raw) = (self.text.clone(), self.statement.clone());
+        let message = ActionResult { output_files, stdout_raw, stderr_raw }.encode_to_vec();
         (message.len() <= SIZE_MAX).then_some(message)
     }
 
@@ -68,7 +73,7 @@ impl Entry {
             let (digest, name) = blob(file).ok_or("it names something that is not a blob")?;
             blobs.insert(digest, name);
         }
-        Ok(Self { text: result.stdout_raw, blobs })
+        Ok(Self { text: result.stdout_raw, statement: result.stderr_raw, blobs })
     }
 
     /// Where the blob with our digest is on the server.
@@ -92,7 +97,8 @@ mod tests {
     fn entry() -> Entry {
         let blobs = [&b"a"[..], b"bc", b""];
         let blobs = blobs.map(|bytes| (Digest::of(bytes), Name::of(bytes)));
-        Entry { text: b"granular-result 1\n".to_vec(), blobs: blobs.into() }
+        let (text, statement) = (b"granular-result 1\n".to_vec(), b"said".to_vec());
+        Entry { text, statement, blobs: blobs.into() }
     }
 
     #[test]

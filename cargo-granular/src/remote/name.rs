@@ -1,5 +1,7 @@
 //! The names that servers of Bazel's caches give to bytes. The only module of the program that names their hash function (SHA-256).
 
+use crate::format;
+use crate::trust::domain::Domain;
 use granular::digest::{Digest, Hasher, Key};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
@@ -31,8 +33,9 @@ impl Name {
     }
 
     /// The name of an entry.
-    pub(super) fn of_entry(kind: Kind, key: &Key) -> Self {
-        Self::of(format!("granular {} 1\n{key}\n", kind.word()).as_bytes())
+    pub(super) fn of_entry(kind: Kind, key: &Key, domain: &Domain) -> Self {
+        let (kind, version) = (kind.word(), format::ENTRY);
+        Self::of(format!("granular {kind} {version}\n{key}\n{domain}\n").as_bytes())
     }
 
     /// Reads 64 lowercase hexadecimal digits; anything else is `None`.
@@ -59,6 +62,11 @@ impl Kind {
             Self::Found => "found",
             Self::MadeWith => "made-with",
         }
+    }
+
+    /// The one with that word.
+    pub(super) fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
     }
 }
 
@@ -111,9 +119,12 @@ mod tests {
     #[test]
     fn what_entries_are_about_keeps_their_names_apart() {
         let key = Key(Hash::of(b"key"));
-        let names = Kind::ALL.map(|kind| Name::of_entry(kind, &key));
+        let main = Domain::main();
+        let names = Kind::ALL.map(|kind| Name::of_entry(kind, &key, &main));
         assert!(names[0] != names[1] && names[1] != names[2] && names[0] != names[2]);
-        let told = format!("granular result 1\n{key}\n");
+        let other = Name::of_entry(Kind::Result, &key, &Domain::of_pull_request(Some(7)));
+        assert_ne!(names[0], other);
+        let told = format!("granular result 2\n{key}\nmain\n");
         assert_eq!(names[0], Name::of(told.as_bytes()), "as the documentation says");
     }
 }

@@ -7,17 +7,23 @@ use super::crew::Crew;
 use super::health::{Health, What};
 use super::message::Entry;
 use super::name::{self, Address, Kind, Name};
-use super::native::Limits;
+use super::native::{Found, Limits};
+use super::sensitive;
+use super::signer::Signer;
+use super::statement::{self, About};
 use super::wire::{Failure, Wire};
+use crate::trust::list::Trust;
 use crate::wording;
 use granular::content::Content;
 use granular::digest::{Digest, Hash, Key};
 use granular::found;
+use granular::ordered::Map;
 use granular::result::ActionResult;
 use granular::store::Store as _;
 use granular::store::local::LocalStore;
 use granular::store::made_with;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs;
 use std::io::Seek as _;
 use std::path::PathBuf;
@@ -55,8 +61,11 @@ struct Shared {
     blobs: Crew,
     /// What is known to be there.
     there: Mutex<BTreeSet<Name>>,
-    /// What stays here although it was to be written, for people.
-    unshared: Mutex<BTreeSet<String>>,
+    signer: Signer,
+    /// Whose entries may be added to.
+    trust: Trust,
+    /// What stays here although it was to be written, for people, by the number of the reason.
+    unshared: Mutex<[BTreeSet<String>; 3]>,
     queued: AtomicUsize,
     /// How many of them have come to their end, well or not.
     done: AtomicUsize,
@@ -72,8 +81,19 @@ enum Blob {
     There(Name),
     /// The local cache does not have it any more, or not as it was.
     Lost,
-    /// It has something in it that is of use here only.
-    Native,
+    /// It may not leave this machine.
+    Kept(Why),
+}
+
+/// Why something stays here.
+#[derive(Clone, Copy)]
+enum Why {
+    /// It is of use here only.
+    Native = 0,
+    /// It looks like a secret.
+    Secret = 1,
+    /// A secret that the step was passed stands in it.
+    Passed = 2,
 }
 
 /// What has become of what was to be written.
@@ -92,8 +112,12 @@ impl Uploader {
         health: Arc<Health>,
         local: Arc<LocalStore>,
         notes: PathBuf,
+        signer: Signer,
+        trust: Trust,
     ) -> Self {
         let shared = Shared {
+            signer,
+            trust,
             wire,
             health,
             local,
@@ -126,12 +150,17 @@ impl Uploader {
             });
             let Some((kind, key)) = parsed else { continue };
             let text = fs::read_to_string(self.shared.note(kind, &key)).unwrap_or_default();
-            match Limits::from_text(&text) {
+            match Limits::from_text(&text, self.shared.signer.env()) {
                 Some(limits) => self.queue(kind, key, limits),
                 // One that was cut short does not say what must not be shared.
                 None => drop(fs::remove_file(self.shared.note(kind, &key))),
             }
         }
+    }
+
+    /// The environment of the build.
+    pub(super) fn env(&self) -> &Map<OsString, OsString> {
+        self.shared.signer.env()
     }
 
     /// Notes that something is to be written.
@@ -143,16 +172,29 @@ impl Uploader {
         self.queue(kind, key, limits);
     }
 
-    /// Which results stay here, as a message, if any do.
-    pub(super) fn unshared(&self) -> Option<String> {
+    /// Which results stay here, as messages, if any do.
+    pub(super) fn unshared(&self) -> Vec<String> {
+        const WHY: [[&str; 2]; 3] = [
+            [
+                "the path of this checkout stands in it",
+                "a flag such as -trimpath may keep it out; `portable = true` shares it all the same",
+            ],
+            [
+                "it looks like a secret",
+                "a step that names this very file in its `outputs` shares it all the same",
+            ],
+            [
+                "a secret that the step was passed by `pass-env` stands in it",
+                "a step that does not write it down is shared",
+            ],
+        ];
         let unshared = self.shared.unshared.lock().unwrap_or_else(PoisonError::into_inner);
-        (!unshared.is_empty()).then(|| {
-            let names: Vec<String> = unshared.iter().cloned().collect();
-            format!(
-                "not shared, since the path of this checkout stands in it: {} (a flag such as -trimpath may keep it out; `portable = true` shares it all the same)",
-                wording::some(&names, 3)
-            )
-        })
+        let named = unshared.iter().zip(WHY).filter(|(names, _)| !names.is_empty());
+        let told = named.map(|(names, [why, way_out])| {
+            let names: Vec<String> = names.iter().cloned().collect();
+            format!("not shared, since {why}: {} ({way_out})", wording::some(&names, 3))
+        });
+        told.collect()
     }
 
     fn queue(&self, kind: Kind, key: Key, limits: Limits) {
@@ -201,8 +243,11 @@ impl Shared {
             Kind::Found => self.found(key)?,
             Kind::MadeWith => self.made_with(key)?,
         };
-        let Some(message) = entry.and_then(|entry| entry.to_message()) else { return Ok(()) };
-        let name = Name::of_entry(kind, key);
+        let Some(mut entry) = entry else { return Ok(()) };
+        let about = self.about(kind, key);
+        let name = Name::of_entry(kind, key, &about.domain);
+        entry.statement = self.signer.statement(about, &entry.text);
+        let Some(message) = entry.to_message() else { return Ok(()) };
         self.health.ask(What::Save, || self.wire.save_entry(&name, &message))?;
         self.bytes.fetch_add(message.len() as u64, Ordering::Relaxed);
         Ok(())
@@ -213,13 +258,19 @@ impl Shared {
         let Ok(Some(result)) = self.local.result(key) else { return Ok(None) };
         // What was printed is for people, and names the place where it was printed more often than not.
         let log = result.log;
+        if let Some(secret) = called_secret(&result, limits) {
+            self.stays(Why::Secret, Some(secret), limits);
+            return Ok(None);
+        }
         let digests: BTreeSet<Digest> = result.blobs().copied().collect();
         let (done, told) = mpsc::channel();
         for digest in &digests {
             let (shared, digest, done) = (Arc::clone(self), *digest, done.clone());
-            let limits = if log == Some(digest) { Limits::default() } else { limits.clone() };
+            let is_meant = is_declared(&result, &digest, limits);
+            let limits = if log == Some(digest) { limits.without_places() } else { limits.clone() };
             self.blobs.give(move || {
-                let _ = done.send(shared.blob(&digest, &limits).map(|blob| (digest, blob)));
+                let blob = shared.blob(&digest, &limits, is_meant);
+                let _ = done.send(blob.map(|blob| (digest, blob)));
             });
         }
         drop(done);
@@ -229,11 +280,9 @@ impl Shared {
             match answer? {
                 (digest, Blob::There(name)) => drop(blobs.insert(digest, name)),
                 (_, Blob::Lost) => is_lost = true,
-                (digest, Blob::Native) => {
+                (digest, Blob::Kept(why)) => {
                     is_lost = true;
-                    let name = path_of(&result, &digest);
-                    let mut unshared = self.unshared.lock().unwrap_or_else(PoisonError::into_inner);
-                    unshared.insert(format!("`{name}` of `{}`", limits.action()));
+                    self.stays(why, path_of(&result, &digest), limits);
                 }
             }
         }
@@ -242,21 +291,48 @@ impl Shared {
         }
         // Where somebody's checkout lies is nobody else's business.
         let text = ActionResult { made_in: String::new(), ..result }.to_text(key).into_bytes();
-        Ok(Some(Entry { text, blobs }))
+        Ok(Some(Entry { text, blobs, ..Entry::default() }))
     }
 
-    /// Writes a blob, unless it is there already or may not be.
-    fn blob(&self, digest: &Digest, limits: &Limits) -> Result<Blob, Failure> {
+    /// Notes that a result stays here, because of one of its outputs or its log.
+    fn stays(&self, why: Why, output: Option<String>, limits: &Limits) {
+        let action = limits.action();
+        let name = match output {
+            Some(output) => format!("`{output}` of `{action}`"),
+            None => format!("what `{action}` prints"),
+        };
+        let mut unshared = self.unshared.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_that = unshared.get_mut(why as usize);
+        of_that.map(|names| names.insert(name));
+    }
+
+    fn about(&self, kind: Kind, key: &Key) -> About {
+        About { kind, key: *key, domain: self.signer.domain.clone() }
+    }
+
+    /// Writes a blob, unless it is there already or may not be. With `is_meant` it may be a secret.
+    fn blob(&self, digest: &Digest, limits: &Limits, is_meant: bool) -> Result<Blob, Failure> {
         let Ok(mut file) = self.local.open_blob(digest) else { return Ok(Blob::Lost) };
         let mut search = limits.search();
-        let Ok((name, found)) = name::both_of(&file, |bytes| search.take(bytes)) else {
+        let mut begin = Vec::new();
+        let watch = |bytes: &[u8]| {
+            let more = sensitive::BEGIN.saturating_sub(begin.len()).min(bytes.len());
+            begin.extend_from_slice(bytes.get(..more).unwrap_or_default());
+            search.take(bytes);
+        };
+        let Ok((name, found)) = name::both_of(&file, watch) else {
             return Ok(Blob::Lost);
         };
         if found != *digest {
             return Ok(Blob::Lost);
         }
-        if search.has_found() {
-            return Ok(Blob::Native);
+        if !is_meant && sensitive::begins_so(&begin) {
+            return Ok(Blob::Kept(Why::Secret));
+        }
+        match search.found() {
+            Some(Found::Private) => return Ok(Blob::Kept(Why::Passed)),
+            Some(Found::Place) => return Ok(Blob::Kept(Why::Native)),
+            None => {}
         }
         let there = || self.there.lock().unwrap_or_else(PoisonError::into_inner);
         if digest.size == 0 || there().contains(&name) {
@@ -299,17 +375,36 @@ impl Shared {
         Ok(text.map(|text| Entry { text: text.into_bytes(), ..Entry::default() }))
     }
 
-    /// The text of an entry that is there.
+    /// The text of an entry that is there, if it is one to be believed: what is signed here is said by us.
     fn text(&self, kind: Kind, key: &Key) -> Result<Option<Vec<u8>>, Failure> {
-        let name = Name::of_entry(kind, key);
+        let about = self.about(kind, key);
+        let name = Name::of_entry(kind, key, &about.domain);
         let message = self.health.ask(What::Look, || self.wire.entry(&name))?;
-        Ok(message.and_then(|message| Some(Entry::from_message(&message).ok()?.text)))
+        let entry = message.and_then(|message| Entry::from_message(&message).ok());
+        let is_believed = |entry: &Entry| {
+            statement::judge(&self.trust, &about, &entry.text, &entry.statement).is_ok()
+        };
+        Ok(entry.filter(is_believed).map(|entry| entry.text))
     }
 }
 
-/// Where the bytes of a blob stand among the outputs of a result.
-fn path_of(result: &ActionResult, blob: &Digest) -> String {
+/// An output that is called as a secret is, and that the step does not declare by its very path.
+fn called_secret(result: &ActionResult, limits: &Limits) -> Option<String> {
+    let files = result.outputs.iter().filter(|it| matches!(it.content, Content::File { .. }));
+    let called = files.filter(|output| sensitive::is_called_so(output.path.path.as_str()));
+    called.map(|output| output.path.to_string()).find(|name| !limits.is_declared(name))
+}
+
+/// Whether a blob is nothing but outputs that the step declares by their very paths.
+fn is_declared(result: &ActionResult, blob: &Digest, limits: &Limits) -> bool {
+    let has = |content: &Content| matches!(content, Content::File { digest, .. } if digest == blob);
+    let mut outputs = result.outputs.iter().filter(|output| has(&output.content));
+    result.log != Some(*blob) && outputs.all(|output| limits.is_declared(&output.path.to_string()))
+}
+
+/// Where the bytes of a blob stand among the outputs of a result; `None` for its log.
+fn path_of(result: &ActionResult, blob: &Digest) -> Option<String> {
     let has = |content: &Content| matches!(content, Content::File { digest, .. } if digest == blob);
     let output = result.outputs.iter().find(|output| has(&output.content));
-    output.map_or_else(|| "its log".to_owned(), |output| output.path.to_string())
+    output.map(|output| output.path.to_string())
 }

@@ -3,6 +3,7 @@
 //! A line for each step that something was done for; what failed steps printed comes at the end, where it is seen.
 
 use crate::quantity;
+use crate::remote::Origins;
 use crate::shell::Verbosity;
 use crate::wording;
 use clap_cargo::style;
@@ -22,6 +23,8 @@ pub(crate) struct Human {
     differing: Vec<String>,
     /// The command of `exec`, of which everything but that it was run is shown by somebody else.
     command: Option<ActionName>,
+    /// Where results came from that were restored.
+    origins: Option<Origins>,
 }
 
 /// A step that failed, for the end.
@@ -35,7 +38,13 @@ struct Failed {
 impl Human {
     /// Without anything told so far.
     pub(crate) fn new(verbosity: Verbosity, colour: bool) -> Self {
-        Self { verbosity, colour, failed: Vec::new(), differing: Vec::new(), command: None }
+        let (failed, differing) = (Vec::new(), Vec::new());
+        Self { verbosity, colour, failed, differing, command: None, origins: None }
+    }
+
+    /// Tells with `-v` of each restored result where it came from, if that is known there.
+    pub(crate) fn with(self, origins: Option<Origins>) -> Self {
+        Self { origins, ..self }
     }
 
     /// Leaves what `command` prints and how it all ends to somebody else.
@@ -108,6 +117,7 @@ impl Human {
             }
             Status::Skipped(_) => String::new(),
         };
+        text.push_str(&self.origin(finished));
         text.push_str(&self.reasons(finished));
         if self.shows_log(finished) {
             text.push_str(&self.log(finished.log.as_deref()));
@@ -117,6 +127,19 @@ impl Human {
 
     fn line(&self, from: Verbosity, word: &str, message: String) -> String {
         if self.tells(from) { wording::good(word, &message) } else { String::new() }
+    }
+
+    fn origin(&self, finished: &Finished) -> String {
+        let origins = self.origins.as_ref().filter(|_| self.tells(Verbosity::Verbose));
+        let Some(origin) = origins.and_then(|origins| origins.of_restored(finished)) else {
+            return String::new();
+        };
+        let made = match origin.made() {
+            made if made.is_empty() => made,
+            made => format!(", {made}"),
+        };
+        let message = format!("{} by {}{made}", name(&finished.action), origin.by());
+        wording::good("Signed", &wording::one_line(&message))
     }
 
     fn ran(&self, finished: &Finished) -> String {

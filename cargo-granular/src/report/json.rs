@@ -2,6 +2,7 @@
 
 use super::Reporter;
 use crate::draw;
+use crate::remote::{Origin, Origins};
 use crate::trouble::Trouble;
 use crate::wording;
 use granular::action::ActionName;
@@ -9,6 +10,7 @@ use granular::event::{Difference, Event, Failure, Finished, Reproduction, Skip, 
 use granular::execute::Ending;
 use granular::mistake::{Mistake, Place};
 use granular::reason::DirtyReason;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::time::Duration;
@@ -16,12 +18,19 @@ use std::time::Duration;
 /// Writes one object a line. Who does not listen any more misses the rest; a build goes on.
 pub(crate) struct Json<W> {
     to: W,
+    /// Where results came from that were restored.
+    origins: Option<Origins>,
 }
 
 impl<W: Write> Json<W> {
     /// Writes to `to`.
     pub(crate) fn new(to: W) -> Self {
-        Self { to }
+        Self { to, origins: None }
+    }
+
+    /// Tells of each restored result where it came from, if that is known there.
+    pub(crate) fn with(self, origins: Option<Origins>) -> Self {
+        Self { origins, ..self }
     }
 
     fn write(&mut self, object: &Value) {
@@ -56,7 +65,14 @@ impl<W: Write> Reporter for Json<W> {
                 "step": action.step.to_string(),
                 "action": action.to_string(),
             })),
-            Event::Finished(finished) => self.write(&step_finished(finished)),
+            Event::Finished(finished) => {
+                let mut object = step_finished(finished);
+                if let Some(origin) = self.origins.as_ref().and_then(|it| it.of_restored(finished))
+                {
+                    object["origin"] = self::origin(&origin);
+                }
+                self.write(&object);
+            }
             Event::Warning { message } => {
                 self.write(&json!({"reason": "granular-warning", "message": message}));
             }
@@ -82,6 +98,26 @@ pub(crate) fn line(object: &Value) -> String {
     let text = object.to_string();
     // Outside of strings there is no such thing.
     format!("{}\n", text.replace("##[", "#\\u0023["))
+}
+
+/// Where a result came from.
+pub(crate) fn origin(origin: &Origin) -> Value {
+    json!({
+        "remote": origin.remote,
+        "domain": origin.domain.as_str(),
+        "signer": origin.signer,
+        "key": origin.key.map(|key| key.to_string()),
+        "commit": origin.commit,
+        "run": origin.run,
+        "platform": origin.platform,
+        "signed_at": origin.time.and_then(|seconds| time(seconds.saturating_mul(1000))),
+    })
+}
+
+/// For programs: RFC 3339.
+pub(crate) fn time(ms: u64) -> Option<String> {
+    let time = Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok()?;
+    Some(time.to_string())
 }
 
 fn step_finished(finished: &Finished) -> Value {

@@ -8,6 +8,7 @@ pub(crate) mod plain;
 
 use crate::cli::MessageFormat;
 use crate::github as actions;
+use crate::remote::Origins;
 use crate::session::{self, Session};
 use crate::shell::{self, Verbosity};
 use granular::action::ActionName;
@@ -32,16 +33,22 @@ pub(crate) struct Reporters(Vec<Box<dyn Reporter>>);
 
 impl Reporters {
     /// Those that the user asked for, of a build that `stop` ends.
-    pub(crate) fn new(session: &Session, format: MessageFormat, stop: &Stop) -> Self {
+    pub(crate) fn new(
+        session: &Session,
+        format: MessageFormat,
+        stop: &Stop,
+        origins: Option<&Origins>,
+    ) -> Self {
         let verbosity = session.shell.verbosity;
-        let human = Human::new(verbosity, shell::has_colour());
+        let human = Human::new(verbosity, shell::has_colour()).with(origins.cloned());
         let mut reporters: Vec<Box<dyn Reporter>> =
             match is_live(&session.env, shell::is_terminal(), verbosity) {
                 true => vec![Box::new(live::Live::new(human, stop))],
                 false => vec![Box::new(session.shell.plain(human))],
             };
         if format == MessageFormat::Json {
-            reporters.push(Box::new(json::Json::new(std::io::stdout())));
+            let json = json::Json::new(std::io::stdout()).with(origins.cloned());
+            reporters.push(Box::new(json));
         }
         Self(reporters)
     }
@@ -53,8 +60,9 @@ impl Reporters {
         stop: &Stop,
         command: &'static str,
         project: Option<&Project>,
+        origins: Option<&Origins>,
     ) -> Self {
-        let mut reporters = Self::new(session, format, stop);
+        let mut reporters = Self::new(session, format, stop, origins);
         if actions::is_wanted(&session.env) {
             let to = shell::standard_error();
             reporters.0.push(Box::new(github::Github::new(session, command, project, to)));
@@ -63,11 +71,18 @@ impl Reporters {
     }
 
     /// Those of a command that is run for what it prints, which is shown beside them: nothing of theirs changes the same lines.
-    pub(crate) fn beside(session: &Session, format: MessageFormat, command: ActionName) -> Self {
+    pub(crate) fn beside(
+        session: &Session,
+        format: MessageFormat,
+        command: ActionName,
+        origins: Option<&Origins>,
+    ) -> Self {
         let human = Human::new(session.shell.verbosity, shell::has_colour()).beside(command);
+        let human = human.with(origins.cloned());
         let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(session.shell.plain(human))];
         if format == MessageFormat::Json {
-            reporters.push(Box::new(json::Json::new(std::io::stdout())));
+            let json = json::Json::new(std::io::stdout()).with(origins.cloned());
+            reporters.push(Box::new(json));
         }
         Self(reporters)
     }

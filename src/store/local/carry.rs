@@ -1,7 +1,7 @@
 //! Blobs on their way to another store and from one, as streams: checked while they flow, so that no memory is needed for what is large.
 
 use super::{LocalStore, file};
-use crate::digest::{CHUNK, Digest, Hasher};
+use crate::digest::{CHUNK, Digest, Hasher, Key};
 use crate::store::StoreError;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -49,6 +49,11 @@ impl LocalStore {
         let path = self.blob_path(&digest.hash);
         self.publish(temporary, &path, digest.size).map_err(unwritable)?;
         Ok(true)
+    }
+
+    /// Whether there is a file for the result of `key`; what it says is not looked at.
+    pub fn has_result(&self, key: &Key) -> bool {
+        self.result_path(key).exists()
     }
 
     /// Whether the blob is there with the right bytes, which are read. It counts as used then.

@@ -92,6 +92,13 @@ fn bazel_remote_shares_all_sorts_of_results() {
 }
 
 #[test]
+fn a42_nobody_takes_what_a_pull_request_has_forged_from_bazel_remote() {
+    let p = steps(1);
+    let Some(server) = BazelRemote::start(&p, &[]) else { return };
+    signed::a42_nobody_takes_what_a_pull_request_has_forged(&server.url(), &server.url());
+}
+
+#[test]
 fn bazel_remote_that_has_lost_its_blobs_gives_misses_and_gets_them_again() {
     let p = workspace();
     let Some(server) = BazelRemote::start(&p, &[]) else { return };

@@ -40,6 +40,8 @@ pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) authorization: Option<String>,
+    /// All header lines, as they came.
+    pub(crate) headers: String,
 }
 
 impl Request {
@@ -93,6 +95,8 @@ pub(crate) struct ActionResult {
     pub(crate) output_files: Vec<OutputFile>,
     #[prost(bytes = "vec", tag = "5")]
     pub(crate) stdout_raw: Vec<u8>,
+    #[prost(bytes = "vec", tag = "7")]
+    pub(crate) stderr_raw: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -242,11 +246,12 @@ impl Shared {
             let mut words = line.split_whitespace().map(str::to_owned);
             let (method, path) =
                 (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-            let mut request = Request { method, path, authorization: None };
+            let mut request = Request { method, path, authorization: None, headers: String::new() };
             let mut length = 0;
             loop {
                 let mut line = String::new();
                 reader.read_line(&mut line)?;
+                request.headers.push_str(&line);
                 let Some((name, value)) = line.trim_end().split_once(": ") else { break };
                 match name.to_lowercase().as_str() {
                     "content-length" => length = value.parse().unwrap(),

@@ -159,6 +159,7 @@ fn a46_a_checkout_that_names_another_host_gets_no_token() {
         server.forget();
         let command = p
             .command("build")
+            .env("GRANULAR_TRUST", "anyone")
             .env("GRANULAR_REMOTE_TOKEN", "s3cret")
             .env("GRANULAR_REMOTE_WRITE", "on");
         more.iter().fold(command, |command, (name, value)| command.env(name, value)).run().success()
