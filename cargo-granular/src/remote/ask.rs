@@ -93,7 +93,7 @@ pub(super) fn asked(
 fn place(url: &str, is_own: bool, env: &Map<OsString, OsString>) -> Result<Place> {
     let place = Place::parse(url).map_err(|why| Trouble::Usage {
         message: format!("the remote cache cannot be used: {why}"),
-        help: Some("a remote is written `https://HOST/PATH`".to_owned()),
+        help: Some("a remote is written `https://HOST/PATH` or `grpcs://HOST/INSTANCE`".to_owned()),
     })?;
     if place.user.is_some() && !is_own {
         return Err(Trouble::Usage {
@@ -108,7 +108,8 @@ fn place(url: &str, is_own: bool, env: &Map<OsString, OsString>) -> Result<Place
                 place.host
             ),
             help: Some(format!(
-                "use `https://`, or set {INSECURE}=1 where the network can be trusted"
+                "use `{}s://`, or set {INSECURE}=1 where the network can be trusted",
+                if place.base.starts_with("grpc") { "grpc" } else { "http" }
             )),
         });
     }

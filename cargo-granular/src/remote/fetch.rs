@@ -3,14 +3,14 @@
 use super::crew::Crew;
 use super::health::{Health, What};
 use super::message::Entry;
-use super::name::{Address, Kind, Name, Namer};
+use super::name::{Address, Kind, Name, Namer, Naming};
 use super::statement::{self, About, Voucher};
-use super::wire::{Failure, Wire};
+use super::wire::{Blob, Failure, Wire};
 use crate::trust::domain::Domain;
 use crate::trust::list::Trust;
 use granular::digest::{Digest, Key};
 use granular::result::ActionResult;
-use granular::store::local::LocalStore;
+use granular::store::local::{Incoming, LocalStore};
 use granular::store::{Store as _, StoreError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -122,25 +122,33 @@ impl Fetcher {
         entry: &Entry,
     ) -> Result<bool, StoreError> {
         let blobs: BTreeSet<&Digest> = result.blobs().collect();
-        let is_given_up = Arc::new(AtomicBool::new(false));
-        let (done, told) = mpsc::channel();
-        let mut asked = 0;
+        let mut absent = Vec::new();
         for digest in blobs.into_iter().filter(|digest| !self.local.has_blob(digest)) {
             if digest.size == 0 {
                 self.local.take_in(*digest)?.keep()?;
                 continue;
             }
             let Some(address) = entry.address(digest) else { return Ok(false) };
+            absent.push((*digest, address));
+        }
+        // Known by now: the entry came from there.
+        let Some(terms) = self.wire.known_terms() else { return Ok(false) };
+        let (groups, alone) = terms.part(absent);
+        let requests = groups.into_iter().map(Request::Together);
+        let requests: Vec<_> = alone.into_iter().map(Request::Alone).chain(requests).collect();
+        let asked = requests.len();
+        let is_given_up = Arc::new(AtomicBool::new(false));
+        let (done, told) = mpsc::channel();
+        for request in requests {
             let (wire, health) = (Arc::clone(&self.wire), Arc::clone(&self.health));
             let (local, counts) = (Arc::clone(&self.local), Arc::clone(&self.counts));
-            let (digest, done, is_given_up) = (*digest, done.clone(), Arc::clone(&is_given_up));
+            let (done, is_given_up) = (done.clone(), Arc::clone(&is_given_up));
             self.crew.give(move || {
                 let _ = done.send(match is_given_up.load(Ordering::Relaxed) {
                     true => Err(Failure::NotAsked),
-                    false => bring_blob(&*wire, &health, &local, &counts, digest, address),
+                    false => bring_blobs(&*wire, &health, &local, &counts, terms.naming, &request),
                 });
             });
-            asked += 1;
         }
         for _ in 0..asked {
             let answer = self.next(&told);
@@ -169,39 +177,90 @@ impl Fetcher {
     }
 }
 
-fn bring_blob(
+/// Blobs that are asked for at once.
+enum Request {
+    Alone(Blob),
+    Together(Vec<Blob>),
+}
+
+fn bring_blobs(
     wire: &dyn Wire,
     health: &Health,
     local: &LocalStore,
     counts: &Counts,
-    digest: Digest,
-    address: Address,
+    naming: Naming,
+    request: &Request,
 ) -> Result<(), Failure> {
-    let brought = health.ask(What::Blob, || {
-        let mut incoming = local.take_in(digest).map_err(Failure::Local)?;
-        let mut namer = Namer::default();
-        wire.blob(&address, &mut |bytes| {
-            namer.update(bytes);
-            incoming.take(bytes)
-        })?;
-        incoming.keep().map_err(|error| match error {
-            StoreError::Damaged { how, .. } => Failure::Damaged(how),
-            error => Failure::Local(error),
-        })?;
-        match namer.finish() == address.name {
-            true => Ok(()),
-            false => Err(Failure::Damaged("its bytes do not have its name there".to_owned())),
+    let brought = health.ask(What::Blob, || match request {
+        Request::Alone((digest, address)) => {
+            let mut taking = Taking::begin(local, naming, *digest)?;
+            wire.blob(address, &mut |bytes| taking.take(bytes))
+                .and_then(|()| taking.keep(address))
+                .map_err(|failure| of_blob(digest, failure))
+        }
+        Request::Together(blobs) => {
+            let Some(wire) = wire.together() else { return Err(Failure::NotAsked) };
+            let addresses: Vec<Address> = blobs.iter().map(|(_, address)| *address).collect();
+            wire.blobs(&addresses, &mut |place, bytes| {
+                let Some((digest, address)) = blobs.get(place) else { return Ok(()) };
+                let mut taking = Taking::begin(local, naming, *digest)?;
+                taking
+                    .take(bytes)
+                    .map_err(Failure::from)
+                    .and_then(|()| taking.keep(address))
+                    .map_err(|failure| of_blob(digest, failure))
+            })
         }
     });
     match &brought {
         Ok(()) => {
-            counts.blobs.fetch_add(1, Ordering::Relaxed);
-            counts.bytes.fetch_add(digest.size, Ordering::Relaxed);
+            let blobs = match request {
+                Request::Alone(blob) => std::slice::from_ref(blob),
+                Request::Together(blobs) => blobs,
+            };
+            let bytes: u64 = blobs.iter().map(|(digest, _)| digest.size).sum();
+            counts.blobs.fetch_add(blobs.len() as u64, Ordering::Relaxed);
+            counts.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
-        Err(Failure::Damaged(how)) => {
-            health.note_damage(&format!("the blob {}: {how}", digest.hash));
-        }
+        Err(Failure::Damaged(how)) => health.note_damage(how),
         Err(_) => {}
     }
     brought
+}
+
+/// Says of which blob something was not right.
+fn of_blob(digest: &Digest, failure: Failure) -> Failure {
+    match failure {
+        Failure::Damaged(how) => Failure::Damaged(format!("the blob {}: {how}", digest.hash)),
+        failure => failure,
+    }
+}
+
+/// A blob on its way into the local cache, of which both digests are taken.
+struct Taking<'a> {
+    incoming: Incoming<'a>,
+    namer: Namer,
+    digest: Digest,
+}
+
+impl<'a> Taking<'a> {
+    fn begin(local: &'a LocalStore, naming: Naming, digest: Digest) -> Result<Self, Failure> {
+        let incoming = local.take_in(digest).map_err(Failure::Local)?;
+        Ok(Self { incoming, namer: Namer::new(naming), digest })
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.namer.update(bytes);
+        self.incoming.take(bytes)
+    }
+
+    fn keep(self, address: &Address) -> Result<(), Failure> {
+        // What is kept has our digest, so that this is the one of what came.
+        let name = self.namer.finish(&self.digest);
+        self.incoming.keep()?;
+        match name == address.name {
+            true => Ok(()),
+            false => Err(Failure::Damaged("its bytes do not have its name there".to_owned())),
+        }
+    }
 }

@@ -232,7 +232,8 @@ fn failure(error: Error) -> Failure {
     }
 }
 
-fn base64(bytes: &[u8]) -> String {
+/// What follows `Basic` in the header that says who we are.
+pub(super) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for group in bytes.chunks(3) {

@@ -3,6 +3,7 @@
 
 use super::ask::{self, Asked};
 use super::fetch::{AT_ONCE, Fetcher};
+use super::grpc::Grpc;
 use super::health::Health;
 use super::http::Http;
 use super::name::{Kind, Name};
@@ -106,7 +107,10 @@ pub(crate) fn open(
         session.shell.status("Remote", &wording::one_line(&told));
     }
     let health = Arc::new(Health::new(host.clone(), asked.is_required, stop.clone()));
-    let wire: Arc<dyn Wire> = Arc::new(Http::new(&asked));
+    let wire: Arc<dyn Wire> = match asked.place.base.starts_with("grpc") {
+        true => Arc::new(Grpc::new(&asked)),
+        false => Arc::new(Http::new(&asked)),
+    };
     let local = Arc::clone(&cache.store);
     let domains = standing.reads();
     let trust = standing.trust.clone().unwrap_or(Trust::These(Vec::new()));

@@ -1,6 +1,6 @@
 //! An entry as servers of Bazel's caches want it: an `ActionResult` of the Remote Execution API, version 2. Text in, bytes out; knows no network.
 //!
-//! Of that message we use `output_files`, one for each blob, with our own hash of it as the path and its SHA-256 and size as the digest; and
+//! Of that message we use `output_files`, one for each blob, with our own hash of it as the path and its name there and size as the digest; and
 //! `stdout_raw`, which is our own text, and `stderr_raw`, which is what its writer says of it (see [`super::statement`]). So a server can see whether the blobs are there, and keeps them with the entry; and who reads the entry
 //! knows both digests of each blob. Whatever else stands in a message, such as what a server notes of the writer, is skipped.
 
@@ -42,12 +42,13 @@ struct OutputFile {
     digest: Option<FileDigest>,
 }
 
+/// A `Digest` of the Remote Execution API.
 #[derive(Clone, PartialEq, prost::Message)]
-struct FileDigest {
+pub(super) struct FileDigest {
     #[prost(string, tag = "1")]
-    hash: String,
+    pub(super) hash: String,
     #[prost(int64, tag = "2")]
-    size_bytes: i64,
+    pub(super) size_bytes: i64,
 }
 
 impl Entry {

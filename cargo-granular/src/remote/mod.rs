@@ -3,13 +3,14 @@
 //!
 //! In reading order: [`ask`] says which remote is meant and what may be done with it ([`place`], [`ci`]); [`layered`] is the store that a build
 //! is given; [`fetch`] and [`upload`] do its work on threads of their own ([`crew`]); [`health`] decides when a remote that misbehaves is left alone
-//! and what is told of it. [`wire`] is what a kind of remote has to be able to do, and [`http`] the kind that there is. [`message`] and [`name`]
+//! and what is told of it. [`wire`] is what a kind of remote has to be able to do; [`http`] and [`grpc`] are the kinds that there are. [`message`] and [`name`]
 //! translate what we keep into what servers of Bazel's caches know; [`native`] finds what is of use in one place only, [`sensitive`] what looks like a secret.
 //! [`standing`] says as whom this machine reads and writes, [`statement`] and [`signer`] what is signed and by whom it may be, [`origin`] remembers it.
 //!
 //! # What lies on a remote
 //!
-//! Two kinds of things, as in Bazel's caches: *blobs* by the SHA-256 of their bytes, and *entries* by a SHA-256 that stands for what they are about:
+//! Two kinds of things, as in Bazel's caches: *blobs* by the SHA-256 of their bytes (or their BLAKE3, which is ours, on a server that prefers that), and
+//! *entries* by a SHA-256 that stands for what they are about:
 //!
 //! ```text
 //! SHA-256 of "granular result 2\nKEY\nDOMAIN\n"       the result of KEY: its text, and the names of all its blobs
@@ -25,13 +26,14 @@
 //!
 //! # What is believed
 //!
-//! Nothing but a text that somebody has signed, for this key and this domain, who is trusted for that domain (see [`statement`] and [`crate::trust`]); that the library reads for the very key; and bytes that have both their digests: ours, which the text names, and the SHA-256.
+//! Nothing but a text that somebody has signed, for this key and this domain, who is trusted for that domain (see [`statement`] and [`crate::trust`]); that the library reads for the very key; and bytes that have both their digests: ours, which the text names, and the server's.
 //! They are checked while they arrive, and no byte more than was announced is written. A result counts only when all its blobs are in the local cache.
 
 mod ask;
 mod ci;
 mod crew;
 mod fetch;
+mod grpc;
 mod health;
 mod http;
 mod layered;

@@ -1,4 +1,5 @@
-//! The names that servers of Bazel's caches give to bytes. The only module of the program that names their hash function (SHA-256).
+//! The names that servers of Bazel's caches give to bytes. The only module of the program that names their hash function: SHA-256, or BLAKE3 where a
+//! server wants that, which is ours.
 
 use crate::format;
 use crate::trust::domain::Domain;
@@ -8,9 +9,17 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 
-/// The SHA-256 of some bytes.
+/// The SHA-256 of some bytes, or their BLAKE3, as their [`Naming`] says.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Name([u8; 32]);
+
+/// By what a server names its blobs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Naming {
+    #[default]
+    Sha256,
+    Blake3,
+}
 
 /// The name and size of a blob.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -70,27 +79,40 @@ impl Kind {
     }
 }
 
-/// Takes the name of bytes as they come.
-#[derive(Default)]
-pub(super) struct Namer(Sha256);
+/// Takes the name of bytes as they come. Where it is our own hash there is nothing to do for it.
+pub(super) struct Namer(Option<Sha256>);
 
 impl Namer {
-    pub(super) fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+    pub(super) fn new(naming: Naming) -> Self {
+        Self((naming == Naming::Sha256).then(Sha256::default))
     }
 
-    pub(super) fn finish(self) -> Name {
-        Name(self.0.finalize().into())
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        if let Some(hasher) = &mut self.0 {
+            hasher.update(bytes);
+        }
+    }
+
+    /// The name of what came, whose own digest is `ours`.
+    pub(super) fn finish(self, ours: &Digest) -> Name {
+        Name(self.0.map_or(*ours.hash.as_bytes(), |hasher| hasher.finalize().into()))
     }
 }
 
 /// Both digests of all that is left to read, which `watch` sees as well.
-pub(super) fn both_of(mut from: &File, mut watch: impl FnMut(&[u8])) -> io::Result<(Name, Digest)> {
-    let (mut theirs, mut ours) = (Namer::default(), Hasher::default());
+pub(super) fn both_of(
+    mut from: &File,
+    naming: Naming,
+    mut watch: impl FnMut(&[u8]),
+) -> io::Result<(Name, Digest)> {
+    let (mut theirs, mut ours) = (Namer::new(naming), Hasher::default());
     let mut buffer = vec![0; granular::digest::CHUNK];
     loop {
         match from.read(&mut buffer) {
-            Ok(0) => return Ok((theirs.finish(), ours.finish())),
+            Ok(0) => {
+                let ours = ours.finish();
+                return Ok((theirs.finish(&ours), ours));
+            }
             Ok(count) => {
                 let bytes = buffer.get(..count).unwrap_or_default();
                 theirs.update(bytes);
@@ -114,6 +136,17 @@ mod tests {
         assert_eq!(Name::of(b"").to_string(), empty);
         assert_eq!(Name::parse(empty), Some(Name::of(b"")));
         assert_eq!(Name::parse(&empty.to_uppercase()), None);
+    }
+
+    #[test]
+    fn where_blobs_are_named_by_our_own_hash_there_is_no_other() {
+        let name = |naming, bytes: &[u8]| {
+            let mut namer = Namer::new(naming);
+            namer.update(bytes);
+            namer.finish(&Digest::of(bytes)).to_string()
+        };
+        assert_eq!(name(Naming::Sha256, b"x"), Name::of(b"x").to_string());
+        assert_eq!(name(Naming::Blake3, b"x"), Hash::of(b"x").to_string());
     }
 
     #[test]

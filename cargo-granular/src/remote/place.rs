@@ -25,7 +25,7 @@ impl Place {
     /// Takes a URL apart; what is wrong with it, as what follows "the remote cannot be used: ". No message repeats what may be a password.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
         let (scheme, _) = url.split_once("://").ok_or("its URL has no scheme")?;
-        if !matches!(scheme, "https" | "http") {
+        if !matches!(scheme, "https" | "http" | "grpcs" | "grpc") {
             return Err(format!("there is no kind of remote called `{scheme}://`"));
         }
         let uri: Uri = url.parse().map_err(|_| "its URL is malformed")?;
@@ -38,7 +38,7 @@ impl Place {
             return Err("its URL is not of a host and a path".to_owned());
         }
         let path = uri.path().trim_end_matches('/');
-        let is_open = scheme == "http" && !is_loopback(authority.host());
+        let is_open = matches!(scheme, "http" | "grpc") && !is_loopback(authority.host());
         Ok(Self { base: format!("{scheme}://{host}{path}"), host, user, is_open })
     }
 }
@@ -69,6 +69,8 @@ mod tests {
         assert!(is_open("http://cache.example") && is_open("http://localhost.example"));
         assert!(!is_open("http://localhost:1") && !is_open("http://127.8.9.1/x"));
         assert!(!is_open("http://[::1]:80") && !is_open("https://cache.example"));
+        assert!(is_open("grpc://cache.example") && !is_open("grpc://localhost:9092/main"));
+        assert!(!is_open("grpcs://cache.example"));
     }
 
     #[test]

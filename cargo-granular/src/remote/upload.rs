@@ -6,12 +6,12 @@
 use super::crew::Crew;
 use super::health::{Health, What};
 use super::message::Entry;
-use super::name::{self, Address, Kind, Name};
+use super::name::{self, Address, Kind, Name, Naming};
 use super::native::{Found, Limits};
 use super::sensitive;
 use super::signer::Signer;
 use super::statement::{self, About};
-use super::wire::{Failure, Wire};
+use super::wire::{Blob, Failure, Terms, Wire};
 use crate::trust::list::Trust;
 use crate::wording;
 use granular::content::Content;
@@ -25,7 +25,7 @@ use granular::store::made_with;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
-use std::io::Seek as _;
+use std::io::{Read as _, Seek as _};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -75,10 +75,10 @@ struct Shared {
     bytes: AtomicU64,
 }
 
-/// What has become of a blob that was to be written.
-enum Blob {
-    /// It is there, under that name.
-    There(Name),
+/// What is known of a blob that is to be written.
+enum Looked {
+    /// It may be, and has that name there.
+    Named(Name),
     /// The local cache does not have it any more, or not as it was.
     Lost,
     /// It may not leave this machine.
@@ -248,6 +248,9 @@ impl Shared {
         let name = Name::of_entry(kind, key, &about.domain);
         entry.statement = self.signer.statement(about, &entry.text);
         let Some(message) = entry.to_message() else { return Ok(()) };
+        if message.len() > self.terms()?.entry {
+            return Ok(());
+        }
         self.health.ask(What::Save, || self.wire.save_entry(&name, &message))?;
         self.bytes.fetch_add(message.len() as u64, Ordering::Relaxed);
         Ok(())
@@ -262,31 +265,33 @@ impl Shared {
             self.stays(Why::Secret, Some(secret), limits);
             return Ok(None);
         }
+        let terms = self.terms()?;
         let digests: BTreeSet<Digest> = result.blobs().copied().collect();
+        if digests.iter().any(|digest| digest.size > terms.blob) {
+            return Ok(None);
+        }
         let (done, told) = mpsc::channel();
         for digest in &digests {
             let (shared, digest, done) = (Arc::clone(self), *digest, done.clone());
             let is_meant = is_declared(&result, &digest, limits);
             let limits = if log == Some(digest) { limits.without_places() } else { limits.clone() };
             self.blobs.give(move || {
-                let blob = shared.blob(&digest, &limits, is_meant);
-                let _ = done.send(blob.map(|blob| (digest, blob)));
+                let blob = shared.look_at(&digest, terms.naming, &limits, is_meant);
+                let _ = done.send((digest, blob));
             });
         }
         drop(done);
         let mut blobs = BTreeMap::new();
-        let mut is_lost = false;
-        for answer in told {
-            match answer? {
-                (digest, Blob::There(name)) => drop(blobs.insert(digest, name)),
-                (_, Blob::Lost) => is_lost = true,
-                (digest, Blob::Kept(why)) => {
-                    is_lost = true;
+        for (digest, blob) in told {
+            match blob {
+                Looked::Named(name) => drop(blobs.insert(digest, name)),
+                Looked::Lost => {}
+                Looked::Kept(why) => {
                     self.stays(why, path_of(&result, &digest), limits);
                 }
             }
         }
-        if is_lost {
+        if blobs.len() < digests.len() || !self.bring(&terms, &blobs)? {
             return Ok(None);
         }
         // Where somebody's checkout lies is nobody else's business.
@@ -310,9 +315,17 @@ impl Shared {
         About { kind, key: *key, domain: self.signer.domain.clone() }
     }
 
-    /// Writes a blob, unless it is there already or may not be. With `is_meant` it may be a secret.
-    fn blob(&self, digest: &Digest, limits: &Limits, is_meant: bool) -> Result<Blob, Failure> {
-        let Ok(mut file) = self.local.open_blob(digest) else { return Ok(Blob::Lost) };
+    /// What it takes and how, asked for if it is not known.
+    fn terms(&self) -> Result<Terms, Failure> {
+        match self.wire.known_terms() {
+            Some(terms) => Ok(terms),
+            None => self.health.ask(What::Look, || self.wire.terms()),
+        }
+    }
+
+    /// Reads a blob for its name there, and for what must not be in it. With `is_meant` it may be a secret.
+    fn look_at(&self, digest: &Digest, naming: Naming, limits: &Limits, is_meant: bool) -> Looked {
+        let Ok(file) = self.local.open_blob(digest) else { return Looked::Lost };
         let mut search = limits.search();
         let mut begin = Vec::new();
         let watch = |bytes: &[u8]| {
@@ -320,39 +333,110 @@ impl Shared {
             begin.extend_from_slice(bytes.get(..more).unwrap_or_default());
             search.take(bytes);
         };
-        let Ok((name, found)) = name::both_of(&file, watch) else {
-            return Ok(Blob::Lost);
+        let name = match name::both_of(&file, naming, watch) {
+            Ok((name, found)) if found == *digest => name,
+            _ => return Looked::Lost,
         };
-        if found != *digest {
-            return Ok(Blob::Lost);
-        }
         if !is_meant && sensitive::begins_so(&begin) {
-            return Ok(Blob::Kept(Why::Secret));
+            return Looked::Kept(Why::Secret);
         }
         match search.found() {
-            Some(Found::Private) => return Ok(Blob::Kept(Why::Passed)),
-            Some(Found::Place) => return Ok(Blob::Kept(Why::Native)),
-            None => {}
+            Some(Found::Private) => Looked::Kept(Why::Passed),
+            Some(Found::Place) => Looked::Kept(Why::Native),
+            None => Looked::Named(name),
         }
+    }
+
+    /// Writes those blobs that are not there. False if one is lost meanwhile.
+    fn bring(
+        self: &Arc<Self>,
+        terms: &Terms,
+        blobs: &BTreeMap<Digest, Name>,
+    ) -> Result<bool, Failure> {
         let there = || self.there.lock().unwrap_or_else(PoisonError::into_inner);
-        if digest.size == 0 || there().contains(&name) {
-            return Ok(Blob::There(name));
+        let mut new: Vec<Blob> = {
+            let there = there();
+            let new =
+                blobs.iter().filter(|(digest, name)| digest.size > 0 && !there.contains(name));
+            let address = |(digest, name): (&Digest, &Name)| {
+                (*digest, Address { name: *name, size: digest.size })
+            };
+            new.map(address).collect()
+        };
+        if new.is_empty() {
+            return Ok(true);
         }
-        let address = Address { name, size: digest.size };
-        let is_there = digest.size > WORTH_ASKING
-            && self.health.ask(What::Look, || self.wire.has_blob(&address))?;
+        let addresses: Vec<Address> = new.iter().map(|(_, address)| *address).collect();
+        let is_looked_for = self.wire.together().is_some();
+        if let Some(wire) = self.wire.together() {
+            let missing = self.health.ask(What::Look, || wire.missing(&addresses))?;
+            new.retain(|(_, address)| missing.contains(&address.name));
+        }
+        let (groups, alone) = terms.part(new);
+        let asked = groups.len() + alone.len();
+        let (done, told) = mpsc::channel();
+        for (digest, address) in alone {
+            let (shared, done) = (Arc::clone(self), done.clone());
+            self.blobs.give(move || {
+                let _ = done.send(shared.bring_one(&digest, &address, is_looked_for));
+            });
+        }
+        for group in groups {
+            let (shared, done) = (Arc::clone(self), done.clone());
+            self.blobs.give(move || {
+                let _ = done.send(shared.bring_together(&group));
+            });
+        }
+        drop(done);
+        // Each of them, or an entry would name what is not there.
+        let mut brought = 0;
+        for answer in told {
+            brought += usize::from(answer?);
+        }
+        let is_whole = brought == asked;
+        if is_whole {
+            there().extend(blobs.values());
+        }
+        Ok(is_whole)
+    }
+
+    /// Writes a blob, unless it is there already. False if the local cache does not have it any more.
+    fn bring_one(
+        &self,
+        digest: &Digest,
+        address: &Address,
+        is_looked_for: bool,
+    ) -> Result<bool, Failure> {
+        let Ok(file) = self.local.open_blob(digest) else { return Ok(false) };
+        let is_there = !is_looked_for
+            && digest.size > WORTH_ASKING
+            && self.health.ask(What::Look, || self.wire.has_blob(address))?;
         if !is_there {
-            if file.rewind().is_err() {
-                return Ok(Blob::Lost);
-            }
             self.health.ask(What::Save, || {
                 let _ = (&file).rewind();
-                self.wire.save_blob(&address, &file)
+                self.wire.save_blob(address, &file)
             })?;
             self.bytes.fetch_add(digest.size, Ordering::Relaxed);
         }
-        there().insert(name);
-        Ok(Blob::There(name))
+        Ok(true)
+    }
+
+    /// The same for blobs that go together.
+    fn bring_together(&self, blobs: &[Blob]) -> Result<bool, Failure> {
+        let Some(wire) = self.wire.together() else { return Ok(false) };
+        let bytes_of = |(digest, address): &Blob| {
+            let mut bytes = Vec::new();
+            let file = self.local.open_blob(digest).ok()?;
+            file.take(digest.size).read_to_end(&mut bytes).ok()?;
+            Some((*address, bytes))
+        };
+        let Some(all) = blobs.iter().map(bytes_of).collect::<Option<Vec<_>>>() else {
+            return Ok(false);
+        };
+        self.health.ask(What::Save, || wire.save_blobs(&all))?;
+        let bytes: u64 = blobs.iter().map(|(digest, _)| digest.size).sum();
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(true)
     }
 
     /// What was found here, in front of what others found: of two who write at the same moment one may be lost, which costs a run.

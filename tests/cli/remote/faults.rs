@@ -269,7 +269,7 @@ fn a36_who_is_killed_while_he_writes_leaves_a_whole_result_or_none() {
     }
 }
 
-fn signal(process: u32, name: &str) {
+pub(super) fn signal(process: u32, name: &str) {
     let kill = Command::new("kill").arg(format!("-{name}")).arg(process.to_string()).status();
     assert!(kill.unwrap().success());
 }
@@ -342,18 +342,7 @@ fn a37_an_interrupt_does_not_wait_for_what_is_written() {
 /// Builds on the second machine from nothing, and says how much memory that took at most, in megabytes.
 fn memory_of_a_rebuild(team: &Team) -> (Run, u64) {
     team.start_anew();
-    let mut most = 0;
-    let run = reading(&team.second, &team.server.url()).run_while(|process| {
-        while let Some(line) =
-            fs::read_to_string(format!("/proc/{process}/status")).ok().and_then(|status| {
-                status.lines().find(|line| line.starts_with("VmHWM")).map(str::to_owned)
-            })
-        {
-            most = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    });
-    (run, most / 1024)
+    with_memory(reading(&team.second, &team.server.url()))
 }
 
 #[test]

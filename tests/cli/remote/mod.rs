@@ -1,8 +1,13 @@
 //! Results that machines share through a remote cache. Each machine has a home, a cache and a checkout of its own.
 
 mod bazel_remote;
+mod by_hand;
+mod contract;
 mod faults;
+mod grpc;
+mod grpc_server;
 mod nginx;
+mod real;
 mod server;
 mod sharing;
 mod signed;
@@ -108,6 +113,32 @@ fn workspace() -> Project {
     );
     p.write("in.txt", "1\n").write("a.h", "1\n");
     p
+}
+
+/// So many bytes that cannot be packed, the same ones every time.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let byte = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    };
+    std::iter::repeat_with(byte).take(length).collect()
+}
+
+/// Runs it, and says how much memory that took at most, in megabytes.
+fn with_memory(invocation: Invocation) -> (Run, u64) {
+    let mut most = 0;
+    let run = invocation.run_while(|process| {
+        while let Some(line) =
+            std::fs::read_to_string(format!("/proc/{process}/status")).ok().and_then(|status| {
+                status.lines().find(|line| line.starts_with("VmHWM")).map(str::to_owned)
+            })
+        {
+            most = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    (run, most / 1024)
 }
 
 fn timed<T>(what: impl FnOnce() -> T) -> (T, Duration) {

@@ -196,6 +196,7 @@ fn a_url_that_cannot_be_one_is_a_mistake_and_nothing_runs() {
         ("ftp://cache.example", "there is no kind of remote called `ftp://`"),
         ("cache.example", "its URL has no scheme"),
         ("http://cache.example", "spoken to without encryption"),
+        ("grpc://cache.example/main", "use `grpcs://`, or set GRANULAR_REMOTE_INSECURE=1"),
     ] {
         let run = p.command("build").arg("--remote").arg(url).run().code(2);
         assert!(run.stderr().contains(why), "{run}");

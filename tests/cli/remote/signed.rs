@@ -1,5 +1,6 @@
 //! A42 of the fault matrix, and what else it takes to know whose result it is: keys, trust lists, domains. Nobody here trusts anyone but those that a test names.
 
+use super::by_hand::{get, put};
 use super::server::ActionResult;
 use super::*;
 use granular::digest::{Hash, Key};
@@ -98,27 +99,15 @@ fn key_of(p: &Project) -> Key {
     Key(Hash::parse(&key.captures(&run.raw_stdout()).unwrap()[1]).unwrap())
 }
 
-/// The path of an entry, as the documentation says.
+/// The name of an entry, as the documentation says.
 fn entry(key: &Key, domain: &str) -> String {
     let name: [u8; 32] = Sha256::digest(format!("granular result 2\n{key}\n{domain}\n")).into();
-    format!("/ac/{}", Hash::from_bytes(name))
-}
-
-fn get(url: &str, path: &str) -> Option<ActionResult> {
-    let mut answer = ureq::get(format!("{url}{path}")).call().ok()?;
-    let body = answer.body_mut().read_to_vec().unwrap();
-    Some(ActionResult::decode(&body[..]).unwrap())
-}
-
-fn put(url: &str, path: &str, entry: &ActionResult) {
-    ureq::put(format!("{url}{path}")).send(&entry.encode_to_vec()[..]).unwrap();
+    Hash::from_bytes(name).to_string()
 }
 
 /// Whatever a pull request puts there before main, under its own name or under main's, main and other pull requests build by themselves.
-/// `by_hand` is the URL by which the same server is spoken to over HTTP.
-pub(super) fn a42_nobody_takes_what_a_pull_request_has_forged(url: &str, by_hand: &str) {
+pub(super) fn a42_nobody_takes_what_a_pull_request_has_forged(url: &str) {
     let team = Signed::new(url);
-    let url = by_hand;
     let p = step_that_can_lie();
     let key = key_of(&p);
     // Through the front door, before anybody else.
@@ -204,7 +193,7 @@ pub(super) fn a42_nobody_takes_what_a_pull_request_has_forged(url: &str, by_hand
 #[test]
 fn a42_nobody_takes_what_a_pull_request_has_forged_from_a_server() {
     let server = Server::start();
-    a42_nobody_takes_what_a_pull_request_has_forged(&server.url(), &server.url());
+    a42_nobody_takes_what_a_pull_request_has_forged(&server.url());
 }
 
 #[test]
@@ -578,7 +567,7 @@ fn what_a_pull_request_has_left_to_write_is_not_written_by_main() {
     server.clear();
     p.write("Cargo.toml", p.read("Cargo.toml") + "\n");
     team.main(&p).run().success();
-    assert!(!server.kept("ac").contains_key(&entry(&key_of(&p), "main")));
+    assert!(!server.kept("ac").contains_key(&format!("/ac/{}", entry(&key_of(&p), "main"))));
 }
 
 #[test]
