@@ -66,6 +66,8 @@ pub struct Action {
     pub any_platform: bool,
     /// See the field of the same name in [`crate::step::Step`].
     pub portable: bool,
+    /// See the field of the same name in [`crate::step::Step`].
+    pub incremental: bool,
     /// What is done where it cannot run.
     pub fallback: Fallback,
 }

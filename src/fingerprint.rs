@@ -17,6 +17,7 @@
 //! | `cargo "server" HASH SIZE` | what Cargo built for the step, by the name that placeholders give it |
 //! | `outputs "{out}/api"` | an output pattern |
 //! | `depfile "x.d"` | a dependency file below `{out}`, which names further inputs |
+//! | `incremental` | its named outputs stay while it runs again |
 //! | `input "main.go" CONTENT` | something it reads, declared or found |
 //! | `outside "stdio.h" CONTENT` | a file outside of the workspace that it was found to read: its name, in the order of the paths |
 //! | `export tree "gen/a.go" CONTENT` | something that a need exports |
@@ -117,11 +118,23 @@ pub fn without_tools(fingerprint: &Fingerprint) -> (Fingerprint, Vec<String>) {
 
 /// The opposite: the fingerprint that these lines on tools make of one without.
 pub fn with_tools(partial: &Fingerprint, tools: &[String]) -> Fingerprint {
-    // They stand in front of what is read and left.
-    let is_behind =
-        |line: &str| ["outputs ", "input ", "export "].iter().any(|tag| line.starts_with(tag));
+    // They stand behind the header, the command, its platform and its environment, and in front of all else.
+    let is_before = |line: &str| {
+        let tag = line.split(' ').next().unwrap_or_default();
+        matches!(
+            tag,
+            "granular-fingerprint"
+                | "run"
+                | "shell"
+                | "base"
+                | "dir"
+                | "platform"
+                | "set"
+                | "track"
+        )
+    };
     let lines = partial.text.lines();
-    let (before, behind): (Vec<&str>, Vec<&str>) = lines.partition(|line| !is_behind(line));
+    let (before, behind): (Vec<&str>, Vec<&str>) = lines.partition(|line| is_before(line));
     let tools = tools.iter().map(String::as_str);
     let all = before.into_iter().chain(tools).chain(behind);
     sealed(all.flat_map(|line| [line, "\n"]).collect())
@@ -233,6 +246,10 @@ fn write_output_patterns(text: &mut String, action: &Action) {
         canon::quote(text, path.as_str());
         text.push('\n');
     }
+    // Whoever does not believe such results any more takes the key out, and no longer gets them.
+    if action.incremental {
+        text.push_str("incremental\n");
+    }
 }
 
 /// The paths of the inputs in a fingerprint's text.
@@ -280,6 +297,7 @@ enum Subject {
     Tool(String),
     Artifact(String),
     OutputPattern(String),
+    Incremental,
     Input(String),
     /// By name, and how many of that name stand before it.
     Outside(String, usize),
@@ -299,7 +317,7 @@ impl Subject {
                 DirtyReason::ToolChanged { tool: tool.clone(), versions: versions(then, now) }
             }
             Self::Artifact(name) => DirtyReason::ToolChanged { tool: name.clone(), versions: None },
-            Self::OutputPattern(_) => DirtyReason::OutputsDeclared,
+            Self::OutputPattern(_) | Self::Incremental => DirtyReason::OutputsDeclared,
             Self::Input(path) => of_input(path, then, now),
             Self::Outside(name, _) => {
                 DirtyReason::Found(Finder::Depfile, Box::new(of_input(name, then, now)))
@@ -369,6 +387,7 @@ fn read_line(line: &str) -> Option<(Subject, &str)> {
         "tool" => Subject::Tool(fields.text()?),
         "cargo" => Subject::Artifact(fields.text()?),
         "outputs" | "depfile" => Subject::OutputPattern(fields.text()?),
+        "incremental" => Subject::Incremental,
         "input" | "checked-in" => Subject::Input(fields.text()?),
         "outside" => Subject::Outside(fields.text()?, 0),
         "export" => Subject::Export(read_export_path(&mut fields)?),
@@ -422,6 +441,7 @@ mod tests {
             ("cargo \"server\" aa 1\n", "cargo \"server\" bb 1\n", "the program server changed"),
             ("outputs \"a\"\n", "outputs \"b\"\n", "its declared outputs changed"),
             ("depfile \"a.d\"\n", "", "its declared outputs changed"),
+            ("", "incremental\n", "its declared outputs changed"),
             (
                 "outside \"x.h\" file aa 1\noutside \"x.h\" file bb 1\n",
                 "outside \"x.h\" file aa 1\noutside \"x.h\" file cc 1\n",
@@ -449,7 +469,8 @@ mod tests {
     #[test]
     fn lines_on_tools_go_out_and_back_in() {
         let whole = text(
-            "run \"go\"\ntrack \"tool \" \"x\"\ntool \"go\" aa 1 \"go1\\nx\"\ntool \"sh\" bb 2\noutputs \"tool \"\ninput \"tool x\" file aa 1\n",
+            "run \"go\"\ntrack \"tool \" \"x\"\ntool \"go\" aa 1 \"go1\\nx\"\ntool \"sh\" bb 2\ncargo \"s\" aa 1\noutputs \"tool \"\n\
+             depfile \"tool.d\"\nincremental\ninput \"tool x\" file aa 1\noutside \"/x\" file aa 1\nexport tree \"g\" file aa 1\n",
         );
         let whole = sealed(whole);
         let (partial, tools) = without_tools(&whole);

@@ -312,6 +312,7 @@ mod tests {
             jobs: 1,
             any_platform: false,
             portable: false,
+            incremental: false,
             cargo: Vec::new(),
             fallback: Default::default(),
         }

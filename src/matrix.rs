@@ -127,6 +127,7 @@ fn expand_cell(
         jobs: step.jobs,
         any_platform: step.any_platform,
         portable: step.portable,
+        incremental: step.incremental,
         fallback,
         name: ActionName { step: step.name.clone(), cell },
     };

@@ -10,11 +10,13 @@ mod place;
 mod prune;
 mod restore;
 mod scan;
+mod stay;
 
 pub use capture::{CaptureError, Captured, capture};
 pub use clear::{Displaced, clear};
 pub use prune::prune_out;
 pub use restore::{RestoreError, Restored, restore};
+pub use stay::{Aside, put_back, set_aside};
 
 use crate::content::{Content, Output};
 use crate::digest::Digest;

@@ -82,6 +82,8 @@ pub struct Step {
     pub any_platform: bool,
     /// Whether its outputs are of use on other machines although the path of a checkout stands in them.
     pub portable: bool,
+    /// Whether the files that it has left, as far as they are declared by name, stay where they are while it runs again.
+    pub incremental: bool,
     /// What is done where it cannot run.
     pub fallback: Fallback,
 }

@@ -102,6 +102,10 @@ fn granular(tree: &Tree<'_>, kind: Kind) -> Result<()> {
             text,
             "\n[workspace.metadata.granular.steps.{name}]\nrun = {run:?}\ndir = \"/{dir}\"\noutputs = {outputs}\n"
         )?;
+        // Go looks at the program that stands there, as it does for those who clear nothing.
+        if tree.work.shape == Shape::Go && step.output.is_some() {
+            text.push_str("incremental = true\n");
+        }
         if kind == Kind::GranularDiscover {
             text.push_str("discover = { go = \".\" }\nenv = { CGO_ENABLED = \"0\" }\n");
             continue;

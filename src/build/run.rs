@@ -19,6 +19,7 @@ use crate::outputs::{self, CaptureError, Captured, Displaced, Present, Roots, Un
 use crate::own_file;
 use crate::path::{Base, OutputPath, RelPath};
 use crate::pattern::OutputPattern;
+use crate::reason::DirtyReason;
 use crate::result::ActionResult;
 use crate::stat::Kind;
 use crate::state::records::{Forgotten, Known, Record, Why};
@@ -88,6 +89,8 @@ struct Attempt<'a> {
     roots: Roots,
     /// What of the outputs was made by us: nothing else in the tree may be deleted.
     ours: Vec<Output>,
+    /// What its last good run left, for as long as it may stay.
+    stays: Vec<Output>,
     /// Which of its inputs changed during its last run, as they were afterwards.
     changed_before: Vec<Input>,
     /// Which of its inputs a process of its own was seen to open for writing in this run.
@@ -111,6 +114,10 @@ pub(crate) fn run(
         Some(Ok(_)) | None => Vec::new(),
     };
     let was_killed = was_killed(&known);
+    let stays = match &known {
+        Some(Ok(record)) if may_stay(ground, id, checked) => record.result.outputs.clone(),
+        _ => Vec::new(),
+    };
     let ours = ours(known);
     let roots = ground.project.roots(id);
     let opened = Set::new();
@@ -123,6 +130,7 @@ pub(crate) fn run(
         what,
         roots,
         ours,
+        stays,
         changed_before,
         opened,
         was_killed,
@@ -144,6 +152,11 @@ pub(crate) fn run(
         outcome.warnings.extend(noted.err().map(|error| error.to_string()));
     }
     outcome
+}
+
+/// Whether what an action has left may stay while it runs again: not where it is asked to start from nothing.
+fn may_stay(ground: &Ground<'_>, id: ActionId, checked: &Checked) -> bool {
+    ground.project.graph[id].incremental && checked.reasons() != [DirtyReason::Forced]
 }
 
 impl Attempt<'_> {
@@ -380,12 +393,16 @@ impl Attempt<'_> {
         );
     }
 
-    fn clear(&self, outcome: &mut Outcome) -> Result<()> {
+    fn clear(&mut self, outcome: &mut Outcome) -> Result<()> {
         let patterns = &self.ground.project.graph[self.id].outputs;
+        // Only what a good run has left, and so not a second time.
+        let stays = std::mem::take(&mut self.stays);
+        let aside = outputs::set_aside(patterns, &stays, &self.roots, self.ground.index)?;
         let displaced = outputs::clear(patterns, &self.ours, &self.roots, self.ground.index)?;
         find::remove_depfiles(self.ground, self.id, &self.roots)?;
         outcome.warnings.extend(displaced_messages(&self.name, &displaced, self.was_killed));
         make_room(patterns, &self.roots)?;
+        outputs::put_back(aside, patterns, &self.roots)?;
         command::link_cells(self.ground.project, self.id)
     }
 

@@ -22,7 +22,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// The keys of a step.
-pub(super) const KEYS: [&str; 23] = [
+pub(super) const KEYS: [&str; 24] = [
     "run",
     "inputs",
     "discover",
@@ -44,12 +44,13 @@ pub(super) const KEYS: [&str; 23] = [
     "jobs",
     "platform",
     "portable",
+    "incremental",
     "unavailable",
     "checked-in",
 ];
 
 /// Keys that say how a command is run, and nothing of a set of files.
-const KEYS_OF_A_COMMAND: [&str; 14] = [
+const KEYS_OF_A_COMMAND: [&str; 15] = [
     "discover",
     "depfile",
     "outputs",
@@ -63,6 +64,7 @@ const KEYS_OF_A_COMMAND: [&str; 14] = [
     "retries",
     "jobs",
     "portable",
+    "incremental",
     "checked-in",
 ];
 
@@ -185,6 +187,7 @@ pub(super) fn read<'a>(
         jobs: fields.integer(notes, "jobs", 1, MOST_JOBS).unwrap_or(1),
         any_platform: fields.any_platform(notes),
         portable: fields.boolean(notes, "portable").unwrap_or(false),
+        incremental: fields.incremental(notes),
         fallback,
         base: section.base.clone(),
         needs: needs.known,
@@ -655,6 +658,22 @@ impl<'a> Fields<'a> {
     fn integer(&self, notes: &mut Notes<'a>, key: &str, least: u32, most: u32) -> Option<u32> {
         let entry = self.get(key)?;
         notes.integer(&self.what(key), entry, least, most)
+    }
+
+    fn incremental(&self, notes: &mut Notes<'a>) -> bool {
+        let is_incremental = self.boolean(notes, "incremental").unwrap_or(false);
+        let leaves_some = self
+            .get("outputs")
+            .is_some_and(|entry| entry.item.as_array().is_none_or(|all| !all.is_empty()));
+        if let (true, false, Some(entry)) = (is_incremental, leaves_some, self.get("incremental")) {
+            notes.add_with_help(
+                "nothing of this step can stay while it runs again".to_owned(),
+                &entry.value,
+                "it declares no outputs",
+                "declare the files by their names, or take `incremental` out",
+            );
+        }
+        is_incremental
     }
 
     fn any_platform(&self, notes: &mut Notes<'a>) -> bool {

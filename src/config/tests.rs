@@ -376,7 +376,7 @@ banana = 1
 "#), @"
     unknown key `banana` in step `#api`
       --> Cargo.toml:5:1 [banana]
-      = help: the keys of a step are `run`, `inputs`, `discover`, `depfile`, `outputs`, `needs`, `cargo`, `env`, `track-env`, `pass-env`, `tools`, `matrix`, `matrix-exclude`, `test`, `default`, `dir`, `timeout`, `retries`, `jobs`, `platform`, `portable`, `unavailable`, `checked-in`
+      = help: the keys of a step are `run`, `inputs`, `discover`, `depfile`, `outputs`, `needs`, `cargo`, `env`, `track-env`, `pass-env`, `tools`, `matrix`, `matrix-exclude`, `test`, `default`, `dir`, `timeout`, `retries`, `jobs`, `platform`, `portable`, `incremental`, `unavailable`, `checked-in`
     ");
     // Run without outputs.
     assert_snapshot!(mistakes_of_step(r#"run = ["go"]

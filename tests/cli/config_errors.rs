@@ -767,7 +767,7 @@ colour = "red"
     7 | colour = "red"
       | ^^^^^^
       |
-      = help: the keys of a step are `run`, `inputs`, `discover`, `depfile`, `outputs`, `needs`, `cargo`, `env`, `track-env`, `pass-env`, `tools`, `matrix`, `matrix-exclude`, `test`, `default`, `dir`, `timeout`, `retries`, `jobs`, `platform`, `portable`, `unavailable`, `checked-in`
+      = help: the keys of a step are `run`, `inputs`, `discover`, `depfile`, `outputs`, `needs`, `cargo`, `env`, `track-env`, `pass-env`, `tools`, `matrix`, `matrix-exclude`, `test`, `default`, `dir`, `timeout`, `retries`, `jobs`, `platform`, `portable`, `incremental`, `unavailable`, `checked-in`
 
     error: 1 mistake in the configuration
     "#);

@@ -26,6 +26,7 @@ mod faults;
 mod generated_trees;
 mod github;
 mod go_monorepo;
+mod incremental;
 mod matrix;
 mod output;
 mod parallel;

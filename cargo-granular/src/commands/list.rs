@@ -137,6 +137,7 @@ pub(crate) mod made_up {
             jobs: 1,
             any_platform: false,
             portable: false,
+            incremental: false,
             cargo: Vec::new(),
             fallback: Default::default(),
         }
