@@ -46,6 +46,8 @@ Environment:
                        such lines
   GRANULAR_DOMAIN      The domain that results are read and written in [default: that of the pull
                        request, or main]
+  AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_REGION, AWS_ENDPOINT_URL and others, GOOGLE_..., AZURE_...
+                       What a remote that is a bucket is told, as by its provider's own tools
   CARGO                The cargo that is asked for the workspace
   CARGO_TARGET_DIR, CARGO_BUILD_JOBS, CARGO_NET_OFFLINE, CARGO_TERM_COLOR, CARGO_TERM_QUIET,
   CARGO_TERM_VERBOSE, CARGO_TERM_PROGRESS_WHEN, NO_COLOR, CLICOLOR_FORCE, CI
@@ -846,6 +848,8 @@ mod tests {
                                such lines
           GRANULAR_DOMAIN      The domain that results are read and written in [default: that of the pull
                                request, or main]
+          AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_REGION, AWS_ENDPOINT_URL and others, GOOGLE_..., AZURE_...
+                               What a remote that is a bucket is told, as by its provider's own tools
           CARGO                The cargo that is asked for the workspace
           CARGO_TARGET_DIR, CARGO_BUILD_JOBS, CARGO_NET_OFFLINE, CARGO_TERM_COLOR, CARGO_TERM_QUIET,
           CARGO_TERM_VERBOSE, CARGO_TERM_PROGRESS_WHEN, NO_COLOR, CLICOLOR_FORCE, CI

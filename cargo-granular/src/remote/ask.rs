@@ -4,7 +4,7 @@
 //! is written, whether it may be spoken to in the open, and to which host a token is sent is said outside of the checkout.
 
 use super::ci;
-use super::place::Place;
+use super::place::{Place, Scheme};
 use crate::cli::{RemoteFlags, WriteMode};
 use crate::session::variable;
 use crate::trouble::{Result, Trouble};
@@ -86,14 +86,17 @@ pub(super) fn asked(
     let place = place(url, is_own, env)?;
     let mut warnings = Vec::new();
     let credential = credential(&place, is_own, env, &mut warnings);
-    let read_only = read_only(flags.remote_write, env)?;
+    let read_only =
+        read_only(flags.remote_write, env)?.or_else(|| foreign(&place, is_own, env, &mut warnings));
     Ok(Some(Asked { place, credential, read_only, is_required, wait: wait(env)?, warnings }))
 }
 
 fn place(url: &str, is_own: bool, env: &Map<OsString, OsString>) -> Result<Place> {
     let place = Place::parse(url).map_err(|why| Trouble::Usage {
         message: format!("the remote cache cannot be used: {why}"),
-        help: Some("a remote is written `https://HOST/PATH` or `grpcs://HOST/INSTANCE`".to_owned()),
+        help: Some(
+            "a remote is written `https://HOST/PATH`, `grpcs://HOST/INSTANCE` or `s3://BUCKET/PREFIX`".to_owned(),
+        ),
     })?;
     if place.user.is_some() && !is_own {
         return Err(Trouble::Usage {
@@ -101,19 +104,29 @@ fn place(url: &str, is_own: bool, env: &Map<OsString, OsString>) -> Result<Place
             help: Some(format!("leave them out, and set {TOKEN} and {TOKEN_HOST} or the whole URL in {REMOTE}")),
         });
     }
-    if place.is_open && !is_on(env, INSECURE) {
-        return Err(Trouble::Usage {
-            message: format!(
-                "the remote cache at {} is to be spoken to without encryption, so that anybody on the way could put results there",
-                place.host
-            ),
-            help: Some(format!(
-                "use `{}s://`, or set {INSECURE}=1 where the network can be trusted",
-                if place.base.starts_with("grpc") { "grpc" } else { "http" }
-            )),
-        });
+    if place.is_open && !is_insecure(env) {
+        return Err(in_the_open(&place));
     }
     Ok(place)
+}
+
+/// Whether a remote may be spoken to without encryption.
+pub(super) fn is_insecure(env: &Map<OsString, OsString>) -> bool {
+    is_on(env, INSECURE)
+}
+
+/// That it may not.
+pub(super) fn in_the_open(place: &Place) -> Trouble {
+    Trouble::Usage {
+        message: format!(
+            "the remote cache at {} is to be spoken to without encryption, so that anybody on the way could put results there",
+            place.host
+        ),
+        help: Some(format!(
+            "use `{}s://`, or set {INSECURE}=1 where the network can be trusted",
+            if place.scheme == Scheme::Grpc { "grpc" } else { "http" }
+        )),
+    }
 }
 
 /// A token goes to the host that it was given for: the one that stands beside it in the environment, or whose URL does.
@@ -125,6 +138,9 @@ fn credential(
 ) -> Option<Credential> {
     if let Some(user) = &place.user {
         return Some(Credential::Basic(user.clone()));
+    }
+    if place.is_bucket() {
+        return None;
     }
     let token = variable(env, TOKEN)?;
     let is_for_it = match variable(env, TOKEN_HOST) {
@@ -138,6 +154,25 @@ fn credential(
         ));
     }
     is_for_it.then(|| Credential::Bearer(token.to_owned()))
+}
+
+/// What a bucket's provider is told is not sent to whom the bucket belongs to; but who can edit the checkout could name a bucket of their own and have
+/// results written to it. So one is written that is named outside of the checkout.
+fn foreign(
+    place: &Place,
+    is_own: bool,
+    env: &Map<OsString, OsString>,
+    warnings: &mut Vec<String>,
+) -> Option<String> {
+    let host = &place.host;
+    if is_own || !place.is_bucket() || variable(env, TOKEN_HOST) == Some(host) {
+        return None;
+    }
+    let why = format!(
+        "only the checkout names {host} ({REMOTE}, or {TOKEN_HOST}={host}, lets it be written)"
+    );
+    warnings.push(format!("nothing is written to the remote cache, for {why}"));
+    Some(why)
 }
 
 /// Why nothing is written, if so.
@@ -243,6 +278,26 @@ mod tests {
         ];
         assert!(!sent(&env, SETTING));
         assert!(!format!("{:?}", asked_for(&[token], SETTING)).contains("secret"));
+    }
+
+    #[test]
+    fn a_bucket_that_only_the_checkout_names_is_not_written() {
+        let write = ("GRANULAR_REMOTE_WRITE", "always");
+        let setting = Some("s3://theirs/x");
+        let asked = asked_for(&[write], setting);
+        assert!(asked.read_only.unwrap().contains("only the checkout names s3://theirs"));
+        assert_eq!(asked.warnings.len(), 1);
+        for more in
+            [("GRANULAR_REMOTE_TOKEN_HOST", "s3://theirs"), ("GRANULAR_REMOTE", "s3://mine")]
+        {
+            let asked = asked_for(&[write, more], setting);
+            assert_eq!((asked.read_only, asked.warnings.len()), (None, 0));
+        }
+        let other = ("GRANULAR_REMOTE_TOKEN_HOST", "s3://mine");
+        assert!(asked_for(&[write, other], setting).read_only.is_some());
+        let token = ("GRANULAR_REMOTE_TOKEN", "secret");
+        assert_eq!(asked_for(&[write, token], setting).credential, None);
+        assert!(asked_for(&[], setting).warnings.is_empty(), "nobody wants to write");
     }
 
     #[test]

@@ -164,9 +164,9 @@ impl Fetcher {
         Ok(true)
     }
 
-    /// What comes next; `None` where the build is to stop.
+    /// What comes next; `None` where the build is to stop, or nothing is to be waited for any more.
     fn next<T>(&self, told: &Receiver<T>) -> Option<T> {
-        while !self.health.is_stopped() {
+        while !self.health.is_stopped() && !self.health.is_off(What::Entry) {
             match told.recv_timeout(PATIENCE) {
                 Ok(answer) => return Some(answer),
                 Err(RecvTimeoutError::Timeout) => {}

@@ -1,18 +1,23 @@
 //! When a remote that misbehaves is left alone, and what is told of it. Decides; asks nobody itself.
 //!
 //! A remote is left alone for the rest of a build from the first moment on in which there is nobody, or nobody who answers in time; when it refuses
-//! us or asks to be left alone; after [`FAILURES`] failures of one kind in a row; and when it gave so many things that were not right. Until it has
-//! answered well for the first time it is asked one thing at a time, so that a dead one costs the patience for one request, however many would have been made.
+//! us or asks to be left alone; after [`FAILURES`] failures of one kind in a row; and when it gave so many things that were not right. From that moment on
+//! nobody waits for what is still under way, so that a dead one costs the patience for one request, however many were made. The first request has
+//! [`AHEAD`] before the others, so that one which is near, or clearly not there, is not asked sixteen times before it can say no.
 
 use super::wire::Failure;
 use crate::trust::domain::Domain;
 use crate::wording;
 use granular::execute::Stop;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// So many failures in a row are not chance.
 const FAILURES: usize = 3;
+
+/// How long the others wait for the first request. One that is far away would cost each of them another way there and back.
+const AHEAD: Duration = Duration::from_millis(50);
 
 /// What is asked of a remote.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,8 +44,25 @@ pub(super) struct Health {
     is_required: bool,
     stop: Stop,
     state: Mutex<State>,
-    /// Whether reading and writing have come out well once. Held while they are tried before.
-    gates: [Mutex<bool>; 2],
+    /// Whether reading and writing have come out well once.
+    gates: [Gate; 2],
+}
+
+/// Where requests wait for the first one.
+#[derive(Default)]
+struct Gate {
+    proof: Mutex<Proof>,
+    has_come: Condvar,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Proof {
+    #[default]
+    None,
+    /// Somebody has asked first, at that moment.
+    Asked(Instant),
+    /// It has come out well.
+    Proven,
 }
 
 #[derive(Default)]
@@ -78,23 +100,17 @@ impl Health {
         request: impl Fn() -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let gate = &self.gates[usize::from(what == What::Save)];
-        let mut is_proven = gate.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.is_stopped() || self.is_off(what) {
-            return Err(Failure::NotAsked);
-        }
-        let tries = || match request() {
-            Err(Failure::Broken(_)) => request(),
-            answer => answer,
+        let is_first = gate.pass();
+        let answer = if self.is_stopped() || self.is_off(what) {
+            Err(Failure::NotAsked)
+        } else {
+            match request() {
+                Err(Failure::Broken(_)) => request(),
+                answer => answer,
+            }
         };
-        if *is_proven {
-            drop(is_proven);
-            let answer = tries();
-            self.count(what, answer.as_ref().err());
-            return answer;
-        }
-        let answer = tries();
-        *is_proven = matches!(answer, Ok(_) | Err(Failure::Gone));
         self.count(what, answer.as_ref().err());
+        gate.note(is_first, matches!(answer, Ok(_) | Err(Failure::Gone)));
         answer
     }
 
@@ -213,6 +229,44 @@ fn distrust(host: &str, distrusted: &BTreeMap<(Domain, String), usize>) -> Optio
     })
 }
 
+impl Gate {
+    /// Waits for whoever has asked first, for a while; whether that is now the one who waits.
+    fn pass(&self) -> bool {
+        let mut proof = self.lock();
+        loop {
+            let left = match *proof {
+                Proof::Proven => return false,
+                Proof::None => {
+                    *proof = Proof::Asked(Instant::now());
+                    return true;
+                }
+                Proof::Asked(since) => AHEAD.saturating_sub(since.elapsed()),
+            };
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.has_come.wait_timeout(proof, left);
+            proof = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// What has come of a request.
+    fn note(&self, is_first: bool, is_well: bool) {
+        let mut proof = self.lock();
+        match *proof {
+            Proof::Proven => return,
+            _ if is_well => *proof = Proof::Proven,
+            _ if is_first => *proof = Proof::None,
+            _ => return,
+        }
+        self.has_come.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Proof> {
+        self.proof.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Counts one more of what is told by its first; gives that one, and how many there are now.
 fn one_more(counted: &mut Option<(String, usize)>, what: &str) -> (String, usize) {
     let (first, count) = counted.get_or_insert_with(|| (what.to_owned(), 0));
@@ -245,6 +299,33 @@ mod tests {
         assert!(!fails(&health, What::Entry, Failure::Unreachable));
         assert!(!fails(&health, What::Save, Failure::Unreachable));
         assert_eq!(health.messages().len(), 1);
+    }
+
+    #[test]
+    fn the_others_wait_for_the_first_but_not_for_long() {
+        let health = health();
+        let far = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| health.ask(What::Entry, || Ok(far.wait())));
+            while matches!(*health.gates[0].lock(), Proof::None) {
+                std::thread::yield_now();
+            }
+            let began = Instant::now();
+            // It comes through although the first has no answer yet, and not before its time.
+            health.ask(What::Entry, || Err::<(), _>(Failure::Gone)).unwrap_err();
+            assert!(began.elapsed() >= AHEAD / 2);
+            far.wait();
+        });
+        let near = super::tests::health();
+        assert!(near.gates[0].pass());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                near.count(What::Entry, Some(&Failure::Refused(String::new())));
+                near.gates[0].note(true, false);
+            });
+            assert!(near.gates[0].pass(), "the next one is the first of those who are left");
+            assert!(near.is_off(What::Entry));
+        });
     }
 
     #[test]

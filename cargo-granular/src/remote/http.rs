@@ -1,19 +1,25 @@
 //! The kind of remote that is spoken to over HTTP, in the layout of Bazel's HTTP cache: `ac/NAME` is an entry, `cas/NAME` a blob; GET, HEAD and PUT.
 //!
-//! It follows no redirect, so that what it is told goes to one host, and takes no encoding, so that what arrives is what was announced.
+//! It follows no redirect, so that what it is told goes to one host.
+//!
+//! Blobs come made small by zstd from a server that does so, which the answer says. They go so only to a server that has shown that it minds what it is told
+//! of an encoding: others would keep what it stands for under the name of something else. See [`Http::minds_encodings`].
 
 use super::ask::{Asked, Credential};
 use super::message;
 use super::name::{Address, Name};
 use super::wire::{Failure, Wire};
+use super::zstd::{self, Expander};
 use granular::digest::CHUNK;
 use granular::store::StoreError;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use ureq::http::{Response, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body, Error};
+use ureq::{Agent, Body, Error, SendBody};
 
 /// How long it may take to find the host, and then to reach it.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -22,10 +28,34 @@ const CONNECT: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_secs(3);
 
 /// How long writing may stand still, and its answer may take: servers look at it first. Nothing waits for that but the end of a build, which has its own limit.
-const SAVED: Duration = Duration::from_secs(60);
+pub(super) const SAVED: Duration = Duration::from_secs(60);
+
+/// For what is smaller it is not worth it to ask whether it may be made small, in bytes.
+const WORTH_SQUEEZING: u64 = 16 * 1024;
 
 /// What comes more slowly than this many bytes in the time of [`ANSWER`] is given up.
 const SLOWEST: u64 = 16 * 1024;
+
+/// What speaks HTTP, with the patience that a remote is given.
+pub(super) fn agent() -> Agent {
+    // What the system trusts, which may be a team's own authority.
+    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .accept_encoding("identity")
+        .user_agent(concat!("cargo-granular/", env!("CARGO_PKG_VERSION")))
+        .tls_config(tls)
+        .max_idle_connections(16)
+        .max_idle_connections_per_host(16)
+        .timeout_resolve(Some(CONNECT))
+        .timeout_connect(Some(CONNECT))
+        .timeout_recv_response(Some(ANSWER))
+        .timeout_per_read(Some(ANSWER))
+        .timeout_per_write(Some(ANSWER));
+    config.build().new_agent()
+}
 
 /// A remote over HTTP.
 pub(super) struct Http {
@@ -33,37 +63,40 @@ pub(super) struct Http {
     base: String,
     /// The value of the header that says who we are.
     authorization: Option<String>,
+    /// Whether it minds encodings, once that was asked.
+    minds_encodings: Mutex<Option<bool>>,
+    /// Whether a blob that was sent small has been seen to be there as large as it is.
+    is_proven: AtomicBool,
+}
+
+/// How bytes are sent.
+enum Sent {
+    Plain,
+    /// Made small; they are of so many bytes in truth.
+    Small(u64),
+    /// In an encoding that nobody knows.
+    Unknown,
 }
 
 impl Http {
     /// The remote that was asked for. Speaks to nobody yet.
     pub(super) fn new(asked: &Asked) -> Self {
-        // What the system trusts, which may be a team's own authority.
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .accept_encoding("identity")
-            .user_agent(concat!("cargo-granular/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls)
-            .max_idle_connections(16)
-            .max_idle_connections_per_host(16)
-            .timeout_resolve(Some(CONNECT))
-            .timeout_connect(Some(CONNECT))
-            .timeout_recv_response(Some(ANSWER))
-            .timeout_per_read(Some(ANSWER))
-            .timeout_per_write(Some(ANSWER))
-            .build();
         let authorization = asked.credential.as_ref().map(|credential| match credential {
             Credential::Bearer(token) => format!("Bearer {token}"),
             Credential::Basic(user) => format!("Basic {}", base64(user.as_bytes())),
         });
-        Self { agent: config.new_agent(), base: asked.place.base.clone(), authorization }
+        let base = asked.place.base.clone();
+        Self {
+            agent: agent(),
+            base,
+            authorization,
+            minds_encodings: Mutex::default(),
+            is_proven: AtomicBool::new(false),
+        }
     }
 
-    fn get(&self, url: &str) -> Result<Response<Body>, Failure> {
-        let request = self.agent.get(url);
+    fn get(&self, url: &str, encoding: &str) -> Result<Response<Body>, Failure> {
+        let request = self.agent.get(url).header("accept-encoding", encoding);
         let request = match &self.authorization {
             Some(value) => request.header("authorization", value),
             None => request,
@@ -71,8 +104,24 @@ impl Http {
         request.call().map_err(failure)
     }
 
-    fn put(&self, url: &str, body: impl ureq::AsSendBody) -> Result<(), Failure> {
+    fn put(&self, url: &str, sent: &Sent, body: impl ureq::AsSendBody) -> Result<(), Failure> {
+        check(&self.try_put(url, sent, body)?, "writing")
+    }
+
+    fn try_put(
+        &self,
+        url: &str,
+        sent: &Sent,
+        body: impl ureq::AsSendBody,
+    ) -> Result<Response<Body>, Failure> {
         let request = self.agent.put(url).content_type("application/octet-stream");
+        let request = match sent {
+            Sent::Plain => request,
+            Sent::Small(size) => request
+                .header("content-encoding", zstd::NAME)
+                .header("x-digest-sizebytes", size.to_string()),
+            Sent::Unknown => request.header("content-encoding", "x-granular-asks"),
+        };
         let request = match &self.authorization {
             Some(value) => request.header("authorization", value),
             None => request,
@@ -81,10 +130,72 @@ impl Http {
         let config = config.timeout_recv_response(Some(SAVED)).timeout_per_read(Some(SAVED));
         let config = config.timeout_per_write(Some(SAVED));
         let mut response = config.build().send(body).map_err(failure)?;
-        check(&response, "writing")?;
         // A connection serves again when nothing is left in it; what stands there says nothing to us.
         let _ = io::copy(&mut response.body_mut().as_reader().take(4096), &mut io::sink());
-        Ok(())
+        Ok(response)
+    }
+
+    /// Whether the server refuses what is in an encoding that it does not know, and so knows what is in one that it takes. It is asked once, with the blob that is
+    /// the same in every encoding: the empty one. Who stores it has stored what is right, whatever he minds.
+    fn minds_encodings(&self) -> Result<bool, Failure> {
+        let mut known = self.minds_encodings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = *known {
+            return Ok(known);
+        }
+        let url = self.blob_url(&Name::of(&[]));
+        let answer = self.try_put(&url, &Sent::Unknown, &[][..])?;
+        let minds = is_about_encoding(&answer);
+        if minds {
+            // It may be the empty blob that it refuses.
+            self.put(&url, &Sent::Plain, &[][..])?;
+        } else {
+            check(&answer, "writing")?;
+        }
+        *known = Some(minds);
+        Ok(minds)
+    }
+
+    fn head(&self, address: &Address) -> Result<Response<Body>, Failure> {
+        let request = self.agent.head(self.blob_url(&address.name));
+        let request = match &self.authorization {
+            Some(value) => request.header("authorization", value),
+            None => request,
+        };
+        request.call().map_err(failure)
+    }
+
+    /// How many bytes a blob is said to have there.
+    fn size(&self, address: &Address) -> Result<Option<u64>, Failure> {
+        let response = self.head(address)?;
+        let length = response.headers().get("content-length");
+        Ok(length.and_then(|length| length.to_str().ok()?.parse().ok()))
+    }
+
+    /// Sends a blob made small, if that pays and is understood; whether it was.
+    fn save_small(&self, address: &Address, file: &File) -> Result<bool, Failure> {
+        if address.size < WORTH_SQUEEZING {
+            return Ok(false);
+        }
+        let unreadable =
+            |error| Failure::Failed(format!("a file of the local cache cannot be read: {error}"));
+        let Some(small) = zstd::squeezing(file).map_err(unreadable)? else { return Ok(false) };
+        if !self.minds_encodings()? {
+            return Ok(false);
+        }
+        let mut small = small;
+        let body = SendBody::from_reader(&mut small);
+        let answer =
+            self.try_put(&self.blob_url(&address.name), &Sent::Small(address.size), body)?;
+        let is_understood = !is_about_encoding(&answer) && {
+            check(&answer, "writing")?;
+            // Somebody on the way may have minded instead of the server.
+            self.is_proven.load(Ordering::Relaxed) || self.size(address)? == Some(address.size)
+        };
+        self.is_proven.store(is_understood, Ordering::Relaxed);
+        if !is_understood {
+            *self.minds_encodings.lock().unwrap_or_else(PoisonError::into_inner) = Some(false);
+        }
+        Ok(is_understood)
     }
 
     fn entry_url(&self, name: &Name) -> String {
@@ -98,7 +209,7 @@ impl Http {
 
 impl Wire for Http {
     fn entry(&self, name: &Name) -> Result<Option<Vec<u8>>, Failure> {
-        let mut response = self.get(&self.entry_url(name))?;
+        let mut response = self.get(&self.entry_url(name), "identity")?;
         if !is_there(&response)? {
             return Ok(None);
         }
@@ -119,37 +230,60 @@ impl Wire for Http {
         address: &Address,
         take: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
     ) -> Result<(), Failure> {
-        let mut response = self.get(&self.blob_url(&address.name))?;
+        let encoding = if address.size < zstd::LEAST as u64 { "identity" } else { zstd::NAME };
+        let mut response = self.get(&self.blob_url(&address.name), encoding)?;
         if !is_there(&response)? {
             return Err(Failure::Gone);
         }
-        if let Some(size) = response.body().content_length().filter(|size| *size != address.size) {
-            return Err(Failure::Damaged(format!("it has {size} bytes, not {}", address.size)));
-        }
-        receive(&mut response, &mut |bytes| {
+        let mut take = |bytes: &[u8]| {
             take(bytes).map_err(|error| match error {
                 StoreError::Damaged { how, .. } => Failure::Damaged(how),
                 error => Failure::Local(error),
             })
-        })
+        };
+        match response.headers().get("content-encoding").map(|encoding| encoding.as_bytes()) {
+            None | Some(b"identity") => {}
+            Some(encoding) if encoding == zstd::NAME.as_bytes() => {
+                let mut expander = Expander::new(address.size)?;
+                receive(&mut response, &mut |come| expander.take(come, &mut take))?;
+                return expander.finish();
+            }
+            Some(_) => {
+                let how = "it is in an encoding that was not asked for";
+                return Err(Failure::Damaged(how.to_owned()));
+            }
+        }
+        if let Some(size) = response.body().content_length().filter(|size| *size != address.size) {
+            return Err(Failure::Damaged(format!("it has {size} bytes, not {}", address.size)));
+        }
+        receive(&mut response, &mut take)
     }
 
     fn has_blob(&self, address: &Address) -> Result<bool, Failure> {
-        let request = self.agent.head(self.blob_url(&address.name));
-        let request = match &self.authorization {
-            Some(value) => request.header("authorization", value),
-            None => request,
-        };
-        is_there(&request.call().map_err(failure)?)
+        is_there(&self.head(address)?)
     }
 
     fn save_blob(&self, address: &Address, file: &File) -> Result<(), Failure> {
-        self.put(&self.blob_url(&address.name), file)
+        if self.save_small(address, file)? {
+            return Ok(());
+        }
+        let mut file = file;
+        file.rewind().map_err(|error| {
+            Failure::Failed(format!("a file of the local cache cannot be read: {error}"))
+        })?;
+        self.put(&self.blob_url(&address.name), &Sent::Plain, file)
     }
 
     fn save_entry(&self, name: &Name, message: &[u8]) -> Result<(), Failure> {
-        self.put(&self.entry_url(name), message)
+        self.put(&self.entry_url(name), &Sent::Plain, message)
     }
+}
+
+/// Whether an answer can mean that the encoding of what was sent, or that its length was not told, is not to a server's liking.
+fn is_about_encoding(response: &Response<Body>) -> bool {
+    use StatusCode as Status;
+    let all = [Status::BAD_REQUEST, Status::UNSUPPORTED_MEDIA_TYPE, Status::LENGTH_REQUIRED];
+    all.contains(&response.status())
 }
 
 fn is_there(response: &Response<Body>) -> Result<bool, Failure> {
@@ -186,27 +320,53 @@ fn receive(
 ) -> Result<(), Failure> {
     let mut body = response.body_mut().as_reader();
     let mut buffer = vec![0; CHUNK];
-    let (mut since, mut come) = (Instant::now(), 0);
+    let mut pace = Pace::new();
     loop {
-        let count = match body.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(failure(error.into())),
+        let come = pace.read(&mut body, &mut buffer)?;
+        if come.is_empty() {
+            return Ok(());
+        }
+        take(come)?;
+    }
+}
+
+/// Whether what is sent comes fast enough.
+pub(super) struct Pace {
+    since: Instant,
+    come: u64,
+}
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        Self { since: Instant::now(), come: 0 }
+    }
+
+    /// What comes next of `body`; nothing at its end.
+    pub(super) fn read<'a>(
+        &mut self,
+        body: &mut dyn io::Read,
+        buffer: &'a mut [u8],
+    ) -> Result<&'a [u8], Failure> {
+        let count = loop {
+            match body.read(buffer) {
+                Ok(count) => break count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failure(error.into())),
+            }
         };
-        take(buffer.get(..count).unwrap_or_default())?;
-        come += count as u64;
-        if since.elapsed() >= ANSWER {
-            if come < SLOWEST {
+        self.come += count as u64;
+        if self.since.elapsed() >= ANSWER {
+            if self.come < SLOWEST && count > 0 {
                 return Err(Failure::Unreachable("what it sends comes too slowly".to_owned()));
             }
-            (since, come) = (Instant::now(), 0);
+            *self = Self::new();
         }
+        Ok(buffer.get(..count).unwrap_or_default())
     }
 }
 
 /// What an error of the connection means for the next request. No text of these errors has what we sent.
-fn failure(error: Error) -> Failure {
+pub(super) fn failure(error: Error) -> Failure {
     use io::ErrorKind;
     match error {
         Error::HostNotFound => Failure::Unreachable("its host is not known".to_owned()),

@@ -8,7 +8,9 @@ use super::health::Health;
 use super::http::Http;
 use super::name::{Kind, Name};
 use super::native::Limits;
+use super::object::Objects;
 use super::origin::Origins;
+use super::place::Scheme;
 use super::signer::Signer;
 use super::standing::Standing;
 use super::statement::About;
@@ -107,9 +109,10 @@ pub(crate) fn open(
         session.shell.status("Remote", &wording::one_line(&told));
     }
     let health = Arc::new(Health::new(host.clone(), asked.is_required, stop.clone()));
-    let wire: Arc<dyn Wire> = match asked.place.base.starts_with("grpc") {
-        true => Arc::new(Grpc::new(&asked)),
-        false => Arc::new(Http::new(&asked)),
+    let wire: Arc<dyn Wire> = match asked.place.scheme {
+        Scheme::Grpc => Arc::new(Grpc::new(&asked)),
+        Scheme::S3 | Scheme::Gs | Scheme::Az => Arc::new(Objects::new(&asked, &session.env)?),
+        Scheme::Http => Arc::new(Http::new(&asked)),
     };
     let local = Arc::clone(&cache.store);
     let domains = standing.reads();

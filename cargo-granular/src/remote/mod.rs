@@ -3,7 +3,7 @@
 //!
 //! In reading order: [`ask`] says which remote is meant and what may be done with it ([`place`], [`ci`]); [`layered`] is the store that a build
 //! is given; [`fetch`] and [`upload`] do its work on threads of their own ([`crew`]); [`health`] decides when a remote that misbehaves is left alone
-//! and what is told of it. [`wire`] is what a kind of remote has to be able to do; [`http`] and [`grpc`] are the kinds that there are. [`message`] and [`name`]
+//! and what is told of it. [`wire`] is what a kind of remote has to be able to do; [`http`], [`grpc`] and [`object`] are the kinds that there are. [`message`] and [`name`]
 //! translate what we keep into what servers of Bazel's caches know; [`native`] finds what is of use in one place only, [`sensitive`] what looks like a secret.
 //! [`standing`] says as whom this machine reads and writes, [`statement`] and [`signer`] what is signed and by whom it may be, [`origin`] remembers it.
 //!
@@ -40,6 +40,7 @@ mod layered;
 mod message;
 mod name;
 mod native;
+mod object;
 mod origin;
 mod place;
 mod sensitive;
@@ -48,6 +49,7 @@ mod standing;
 mod statement;
 mod upload;
 mod wire;
+mod zstd;
 
 pub(crate) use layered::{finish, open, store, tell};
 pub(crate) use origin::{Origin, Origins};

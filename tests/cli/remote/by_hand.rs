@@ -1,6 +1,7 @@
 //! Entries as somebody reads and writes them who does not use the program: over HTTP, and over gRPC.
 
-use super::server::{ActionResult, Digest};
+use super::moto;
+use super::server::{ActionResult, Digest, plain};
 use bytes::Bytes;
 use prost::Message;
 use tokio::net::TcpStream;
@@ -30,8 +31,11 @@ struct Get {
 pub(super) fn get(url: &str, name: &str) -> Option<ActionResult> {
     let body = match url.strip_prefix("grpc://") {
         None => {
-            let mut answer = ureq::get(format!("{url}/ac/{name}")).call().ok()?;
-            answer.body_mut().read_to_vec().unwrap()
+            let request = ureq::get(format!("{url}/ac/{name}"));
+            let mut answer = request.header("authorization", moto::SOMEBODY).call().ok()?;
+            let body = answer.body_mut().read_to_vec().unwrap();
+            let encoding = answer.headers().get("content-encoding");
+            plain(encoding.map(|name| name.to_str().unwrap()), &body)
         }
         Some(address) => {
             let get = Get { name: digest(name), inline_stdout: true, inline_stderr: true };
@@ -45,7 +49,9 @@ pub(super) fn get(url: &str, name: &str) -> Option<ActionResult> {
 pub(super) fn put(url: &str, name: &str, entry: &ActionResult) {
     match url.strip_prefix("grpc://") {
         None => {
-            ureq::put(format!("{url}/ac/{name}")).send(&entry.encode_to_vec()[..]).unwrap();
+            let request = ureq::put(format!("{url}/ac/{name}"));
+            let request = request.header("authorization", moto::SOMEBODY);
+            request.send(&entry.encode_to_vec()[..]).unwrap();
         }
         Some(address) => {
             let put = Put { name: digest(name), entry: Some(entry.clone()) };

@@ -6,12 +6,15 @@ mod contract;
 mod faults;
 mod grpc;
 mod grpc_server;
+mod moto;
 mod nginx;
 mod real;
+mod s3;
 mod server;
 mod sharing;
 mod signed;
 mod trust;
+mod zstd_http;
 
 use crate::faults::{Tree, tree};
 use crate::project::{Invocation, Project, Run, project, step};

@@ -4,16 +4,19 @@ use super::*;
 use crate::sandbox::could_not_run;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-struct Nginx {
+pub(super) struct Nginx {
     child: Child,
-    url: String,
+    pub(super) url: String,
+    /// What it keeps.
+    pub(super) kept: PathBuf,
 }
 
 impl Nginx {
     /// None where there is no such program.
-    fn start(p: &Project) -> Option<Self> {
+    pub(super) fn start(p: &Project) -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let dir = p.root().with_file_name("nginx");
         fs::create_dir_all(&dir).unwrap();
@@ -51,7 +54,8 @@ http {{
             could_not_run("there is no nginx (Debian: apt-get install nginx-light)");
             return None;
         };
-        let server = Self { child, url: format!("http://127.0.0.1:{port}") };
+        let url = format!("http://127.0.0.1:{port}");
+        let server = Self { child, url, kept: Path::new(dir).join("kept") };
         let began = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             let errors = fs::read_to_string(format!("{dir}/errors")).unwrap_or_default();

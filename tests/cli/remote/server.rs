@@ -1,5 +1,5 @@
 //! A server of a Bazel cache over HTTP that a test can make misbehave. It notes every request, and checks at each entry that is written that the blobs are
-//! there which it names.
+//! there which it names. Asked for `/BUCKET/PREFIX/ac/NAME` it does what a bucket does, as far as that is asked of it.
 
 use prost::Message as _;
 use std::collections::BTreeMap;
@@ -25,6 +25,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     kept: BTreeMap<String, Vec<u8>>,
+    /// In which encoding something is kept, if in one.
+    encodings: BTreeMap<String, String>,
     requests: Vec<Request>,
     trick: Option<Trick>,
     /// Entries that were written before their blobs.
@@ -47,7 +49,14 @@ pub(crate) struct Request {
 impl Request {
     /// As in `GET ac`.
     pub(crate) fn kind(&self) -> String {
-        format!("{} {}", self.method, self.path.split('/').nth(1).unwrap_or_default())
+        format!("{} {}", self.method, self.path.rsplit('/').nth(1).unwrap_or_default())
+    }
+
+    /// The value of a header line.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        let lines = self.headers.lines().filter_map(|line| line.split_once(": "));
+        let value = lines.filter(|(one, _)| one.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+        value.map(str::to_owned).next()
     }
 
     pub(crate) fn is(&self, kind: &str) -> bool {
@@ -193,22 +202,37 @@ impl Server {
     /// What is kept below `ac` or `cas`.
     pub(crate) fn kept(&self, below: &str) -> BTreeMap<String, Vec<u8>> {
         let kept = self.state().kept.clone();
-        kept.into_iter().filter(|(path, _)| path.starts_with(&format!("/{below}/"))).collect()
+        kept.into_iter().filter(|(path, _)| path.contains(&format!("/{below}/"))).collect()
+    }
+
+    /// In which encoding something is kept.
+    pub(crate) fn encoding(&self, path: &str) -> Option<String> {
+        self.state().encodings.get(path).cloned()
+    }
+
+    /// Says that something is kept in an encoding.
+    pub(crate) fn encode(&self, path: &str, encoding: &str) {
+        self.state().encodings.insert(path.to_owned(), encoding.to_owned());
     }
 
     /// Puts something there, in the place of what is.
     pub(crate) fn put(&self, path: &str, bytes: Vec<u8>) {
-        self.state().kept.insert(path.to_owned(), bytes);
+        let mut state = self.state();
+        state.kept.insert(path.to_owned(), bytes);
+        state.encodings.remove(path);
     }
 
     /// Takes everything away.
     pub(crate) fn clear(&self) {
-        self.state().kept.clear();
+        let mut state = self.state();
+        state.kept.clear();
+        state.encodings.clear();
     }
 
     /// Changes the text of the entries of results.
     pub(crate) fn forge(&self, change: impl Fn(&mut ActionResult)) {
         for (path, message) in self.kept("ac") {
+            let message = plain(self.encoding(&path).as_deref(), &message);
             let mut entry = ActionResult::decode(&message[..]).unwrap();
             if entry.stdout_raw.starts_with(b"granular-result") {
                 change(&mut entry);
@@ -246,6 +270,8 @@ impl Shared {
             let mut words = line.split_whitespace().map(str::to_owned);
             let (method, path) =
                 (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+            // As Google wants it.
+            let path = path.replace("%2F", "/");
             let mut request = Request { method, path, authorization: None, headers: String::new() };
             let mut length = 0;
             loop {
@@ -268,6 +294,9 @@ impl Shared {
             };
             let mut body = vec![0; length];
             reader.read_exact(&mut body)?;
+            if request.header("transfer-encoding").is_some_and(|how| how == "chunked") {
+                body = chunks(&mut reader)?;
+            }
             if !self.answer(stream, &request, body, twist)? {
                 return Ok(());
             }
@@ -307,9 +336,14 @@ impl Shared {
             _ => {}
         }
         let (status, mut right) = self.right(request, body);
+        let encoding = self.state.lock().unwrap().encodings.get(&request.path).cloned();
+        let encoding = encoding.filter(|_| request.method != "PUT");
+        let encoding = encoding.map(|encoding| format!("content-encoding: {encoding}\r\n"));
+        let made = "etag: \"1\"\r\nlast-modified: Fri, 01 Jan 2021 00:00:00 GMT";
+        let more = format!("{made}\r\n{}", encoding.unwrap_or_default());
         if request.method == "HEAD" || status != 200 {
             let length = if request.method == "HEAD" { right.len() } else { 0 };
-            write!(to, "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n\r\n")?;
+            write!(to, "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n{more}\r\n")?;
             return Ok(true);
         }
         let mut said = right.len();
@@ -336,7 +370,7 @@ impl Shared {
             }
             _ => {}
         }
-        write!(to, "HTTP/1.1 200 OK\r\ncontent-length: {said}\r\n\r\n")?;
+        write!(to, "HTTP/1.1 200 OK\r\ncontent-length: {said}\r\n{more}\r\n")?;
         if twist == Some(Twist::Drip) {
             for byte in right {
                 to.write_all(&[byte])?;
@@ -357,11 +391,15 @@ impl Shared {
                 None => (404, Vec::new()),
             };
         }
-        if request.path.starts_with("/ac/") {
-            let entry = ActionResult::decode(&body[..]).expect("an entry is an action result");
+        let encoding = request.header("content-encoding");
+        if let Some((before, _)) = request.path.split_once("/ac/") {
+            let entry = plain(encoding.as_deref(), &body);
+            let entry = ActionResult::decode(&entry[..]).expect("an entry is an action result");
             let blobs = entry.output_files.iter().filter_map(|file| file.digest.as_ref());
             for blob in blobs.filter(|blob| blob.size_bytes > 0) {
-                let kept = state.kept.get(&format!("/cas/{}", blob.hash));
+                let path = format!("{before}/cas/{}", blob.hash);
+                let encoding = state.encodings.get(&path).map(String::as_str);
+                let kept = state.kept.get(&path).map(|kept| plain(encoding, kept));
                 if kept.is_none_or(|kept| kept.len() as i64 != blob.size_bytes) {
                     state.broken.push(request.path.clone());
                     break;
@@ -369,6 +407,10 @@ impl Shared {
             }
         }
         state.kept.insert(request.path.clone(), body);
+        match encoding {
+            Some(encoding) => state.encodings.insert(request.path.clone(), encoding),
+            None => state.encodings.remove(&request.path),
+        };
         (200, Vec::new())
     }
 
@@ -377,5 +419,32 @@ impl Shared {
         while began.elapsed() < time && !self.is_over.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_millis(20).min(time));
         }
+    }
+}
+
+/// A body that comes in chunks.
+fn chunks(reader: &mut BufReader<&TcpStream>) -> std::io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let mut chunk = vec![0; usize::from_str_radix(line.trim_end(), 16).unwrap() + 2];
+        reader.read_exact(&mut chunk)?;
+        chunk.truncate(chunk.len() - 2);
+        if chunk.is_empty() {
+            return Ok(body);
+        }
+        body.extend(chunk);
+    }
+}
+
+/// The bytes that are kept in an encoding, or in none.
+pub(crate) fn plain(encoding: Option<&str>, kept: &[u8]) -> Vec<u8> {
+    match encoding {
+        Some(encoding) => {
+            assert_eq!(encoding, "zstd");
+            zstd::decode_all(kept).unwrap()
+        }
+        None => kept.to_vec(),
     }
 }

@@ -45,12 +45,14 @@ struct Signed {
     main: Made,
     pull_requests: Made,
     url: String,
+    /// Where the bucket is, if it is one.
+    endpoint: String,
 }
 
 impl Signed {
     fn new(url: &str) -> Self {
         let (main, pull_requests) = (Made::new("main", "ci"), Made::new("pr-*", "pull-requests"));
-        Self { main, pull_requests, url: url.to_owned() }
+        Self { main, pull_requests, url: url.to_owned(), endpoint: String::new() }
     }
 
     fn trust(&self) -> String {
@@ -59,7 +61,9 @@ impl Signed {
 
     /// A machine that reads, with the team's trust list.
     fn reader(&self, p: &Project) -> Invocation {
-        p.command("build").env("GRANULAR_REMOTE", &self.url).env("GRANULAR_TRUST", &self.trust())
+        moto::named(p, &self.endpoint, &moto::Keys::any())
+            .env("GRANULAR_REMOTE", &self.url)
+            .env("GRANULAR_TRUST", &self.trust())
     }
 
     /// The CI of main.
@@ -107,7 +111,14 @@ fn entry(key: &Key, domain: &str) -> String {
 
 /// Whatever a pull request puts there before main, under its own name or under main's, main and other pull requests build by themselves.
 pub(super) fn a42_nobody_takes_what_a_pull_request_has_forged(url: &str) {
-    let team = Signed::new(url);
+    a42_with_a_bucket(url, url);
+}
+
+/// The same, with a bucket that is spoken to by hand at the URL `by_hand`.
+pub(super) fn a42_with_a_bucket(url: &str, by_hand: &str) {
+    let mut team = Signed::new(url);
+    let url = by_hand;
+    team.endpoint = url.trim_end_matches("/bucket/team").to_owned();
     let p = step_that_can_lie();
     let key = key_of(&p);
     // Through the front door, before anybody else.

@@ -42,8 +42,8 @@ pub(super) const SAVED: Duration = Duration::from_secs(60);
 /// What comes more slowly than this many bytes in the time of [`ANSWER`] is given up.
 const SLOWEST: u64 = 16 * 1024;
 
-/// How many bytes of one answer may be under way before they are looked at.
-const STREAM: u32 = 1024 * 1024;
+/// How many bytes of one answer may be under way before they are looked at. Each time that many costs a large blob another way there and back.
+const STREAM: u32 = 4 * 1024 * 1024;
 
 /// Where the server is, and who we are.
 #[derive(Clone)]
