@@ -105,7 +105,7 @@ impl Health {
             Err(Failure::NotAsked)
         } else {
             match request() {
-                Err(Failure::Broken(_)) => request(),
+                Err(Failure::Broken(_)) if !self.is_off(what) => request(),
                 answer => answer,
             }
         };

@@ -54,7 +54,7 @@ fn a32_a_remote_that_is_not_there_costs_little_and_no_build() {
         is_done_without(&p, &server.url(), usual);
         // Three failures in a row of reading and, at the same time, of writing, each tried twice at most; or what was under way when the first
         // was given up.
-        assert!(server.requests().len() <= 32, "{twist:?}: {:?}", server.counts());
+        assert!(server.requests().len() <= 3 * 16, "{twist:?}: {:?}", server.counts());
     }
     server.behave();
     let p = p.elsewhere();

@@ -95,7 +95,8 @@ fn a32_a_bucket_that_is_not_there_costs_little_and_no_build() {
             move |_, _| Some(twist.clone())
         });
         is_done_without(&server.url());
-        assert!(server.requests().len() <= 32, "{twist:?}: {:?}", server.counts());
+        // Sixteen at once, each twice where the connection broke off, and some that were on their way when that was told.
+        assert!(server.requests().len() <= 3 * 16, "{twist:?}: {:?}", server.counts());
     }
 }
 
