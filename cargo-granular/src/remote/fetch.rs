@@ -196,7 +196,7 @@ fn bring_blobs(
             let mut taking = Taking::begin(local, naming, *digest)?;
             wire.blob(address, &mut |bytes| taking.take(bytes))
                 .and_then(|()| taking.keep(address))
-                .map_err(|failure| of_blob(digest, failure))
+                .map_err(|failure| of_blob(address, health, failure))
         }
         Request::Together(blobs) => {
             let Some(wire) = wire.together() else { return Err(Failure::NotAsked) };
@@ -208,7 +208,7 @@ fn bring_blobs(
                     .take(bytes)
                     .map_err(Failure::from)
                     .and_then(|()| taking.keep(address))
-                    .map_err(|failure| of_blob(digest, failure))
+                    .map_err(|failure| of_blob(address, health, failure))
             })
         }
     });
@@ -228,10 +228,13 @@ fn bring_blobs(
     brought
 }
 
-/// Says of which blob something was not right.
-fn of_blob(digest: &Digest, failure: Failure) -> Failure {
+/// Says of which blob something was not right, by the name under which it is found there.
+fn of_blob(address: &Address, health: &Health, failure: Failure) -> Failure {
     match failure {
-        Failure::Damaged(how) => Failure::Damaged(format!("the blob {}: {how}", digest.hash)),
+        Failure::Damaged(how) => {
+            health.note_bad(address.name);
+            Failure::Damaged(format!("the blob {}: {how}", address.name))
+        }
         failure => failure,
     }
 }

@@ -108,7 +108,8 @@ pub(crate) fn open(
         let told = format!("{host}, domain {}, {how}", standing.domain);
         session.shell.status("Remote", &wording::one_line(&told));
     }
-    let health = Arc::new(Health::new(host.clone(), asked.is_required, stop.clone()));
+    let health =
+        Arc::new(Health::new(host.clone(), asked.is_required, asked.way_in(), stop.clone()));
     let wire: Arc<dyn Wire> = match asked.place.scheme {
         Scheme::Grpc => Arc::new(Grpc::new(&asked)),
         Scheme::S3 | Scheme::Gs | Scheme::Az => Arc::new(Objects::new(&asked, &session.env)?),

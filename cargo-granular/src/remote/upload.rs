@@ -201,9 +201,9 @@ impl Uploader {
         let shared = Arc::clone(&self.shared);
         shared.queued.fetch_add(1, Ordering::SeqCst);
         self.results.give(move || {
-            if shared.write(kind, &key, &limits).is_ok() {
+            if let Ok(is_written) = shared.write(kind, &key, &limits) {
                 let _ = fs::remove_file(shared.note(kind, &key));
-                let is_result = usize::from(kind == Kind::Result);
+                let is_result = usize::from(is_written && kind == Kind::Result);
                 shared.results_written.fetch_add(is_result, Ordering::SeqCst);
                 shared.written.fetch_add(1, Ordering::SeqCst);
             }
@@ -236,24 +236,24 @@ impl Shared {
         self.notes.join(format!("{}-{key}", kind.word()))
     }
 
-    /// Writes what the local cache has. If it has nothing any more, or something that is too large to be shared, there is nothing to write.
-    fn write(self: &Arc<Self>, kind: Kind, key: &Key, limits: &Limits) -> Result<(), Failure> {
+    /// Writes what the local cache has. False where there is nothing to write: it has nothing any more, or something that stays here or is too large to be shared.
+    fn write(self: &Arc<Self>, kind: Kind, key: &Key, limits: &Limits) -> Result<bool, Failure> {
         let entry = match kind {
             Kind::Result => self.result(key, limits)?,
             Kind::Found => self.found(key)?,
             Kind::MadeWith => self.made_with(key)?,
         };
-        let Some(mut entry) = entry else { return Ok(()) };
+        let Some(mut entry) = entry else { return Ok(false) };
         let about = self.about(kind, key);
         let name = Name::of_entry(kind, key, &about.domain);
         entry.statement = self.signer.statement(about, &entry.text);
-        let Some(message) = entry.to_message() else { return Ok(()) };
+        let Some(message) = entry.to_message() else { return Ok(false) };
         if message.len() > self.terms()?.entry {
-            return Ok(());
+            return Ok(false);
         }
         self.health.ask(What::Save, || self.wire.save_entry(&name, &message))?;
         self.bytes.fetch_add(message.len() as u64, Ordering::Relaxed);
-        Ok(())
+        Ok(true)
     }
 
     /// Writes the blobs of a result, and gives its entry.
@@ -370,7 +370,8 @@ impl Shared {
         let is_looked_for = self.wire.together().is_some();
         if let Some(wire) = self.wire.together() {
             let missing = self.health.ask(What::Look, || wire.missing(&addresses))?;
-            new.retain(|(_, address)| missing.contains(&address.name));
+            let is_wanted = |name: &Name| missing.contains(name) || self.health.is_bad(name);
+            new.retain(|(_, address)| is_wanted(&address.name));
         }
         let (groups, alone) = terms.part(new);
         let asked = groups.len() + alone.len();
@@ -409,6 +410,7 @@ impl Shared {
     ) -> Result<bool, Failure> {
         let Ok(file) = self.local.open_blob(digest) else { return Ok(false) };
         let is_there = !is_looked_for
+            && !self.health.is_bad(&address.name)
             && digest.size > WORTH_ASKING
             && self.health.ask(What::Look, || self.wire.has_blob(address))?;
         if !is_there {

@@ -715,7 +715,7 @@ fn what_a_step_was_passed_in_confidence_stays_here_with_what_it_wrote_down() {
     for wait in ["0", "10"] {
         let (p, server) = (p.elsewhere(), Server::start());
         let write = |p: &Project| writing(p, &server.url()).env("NPM_TOKEN", secret);
-        let run = write(&p).env("GRANULAR_REMOTE_WAIT", wait).run().success();
+        let run = write(&p).env("GRANULAR_REMOTE_WAIT", wait).arg("-v").run().success();
         if wait == "0" {
             p.write("Cargo.toml", p.read("Cargo.toml") + "\n");
             write(&p).run().success();
@@ -723,6 +723,7 @@ fn what_a_step_was_passed_in_confidence_stays_here_with_what_it_wrote_down() {
             let told = "a secret that the step was passed by `pass-env` stands in it: \
                         `{out}/file` of `#writes`, what `#prints` prints (";
             assert!(warnings(&run).len() == 1 && warnings(&run)[0].contains(told), "{run}");
+            assert!(run.stderr().contains("wrote 1 result ("), "two of three stay here: {run}");
         }
         let kept: Vec<_> = ["ac", "cas"].iter().flat_map(|below| server.kept(below)).collect();
         let has = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).contains(secret);
