@@ -60,15 +60,22 @@ impl Signer {
         statement.signed(own).into_bytes()
     }
 
-    /// What the CI system says, or else git.
+    /// What the CI system says, or else git: then only where the files are those of the commit.
     fn commit(&self) -> Option<String> {
         ci::commit(&self.env).or_else(|| {
-            let mut git = Command::new("git");
-            git.args(["rev-parse", "HEAD"]).current_dir(&self.root).stdin(Stdio::null());
-            git.env_clear().envs(&since::environment(&self.env));
-            let output = git.output().ok().filter(|output| output.status.success())?;
-            let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-            ci::is_commit(&text).then_some(text)
+            let is_changed = !self.git(&["status", "--porcelain"])?.is_empty();
+            let commit = self.git(&["rev-parse", "HEAD"])?;
+            (!is_changed && ci::is_commit(&commit)).then_some(commit)
         })
+    }
+
+    /// What git says, if it does as it is told.
+    fn git(&self, arguments: &[&str]) -> Option<String> {
+        let mut git = Command::new("git");
+        git.args(["-c", "core.fsmonitor=false"]).args(arguments);
+        git.current_dir(&self.root).env_clear().envs(&since::environment(&self.env));
+        let output = git.stdin(Stdio::null()).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
     }
 }

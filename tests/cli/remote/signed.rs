@@ -500,7 +500,7 @@ fn explain_says_who_has_signed_what_came_from_a_remote_and_where_it_was_made() {
 }
 
 #[test]
-fn a_commit_is_that_of_git_where_no_ci_says_it() {
+fn a_commit_is_that_of_git_where_no_ci_says_it_and_nothing_is_changed() {
     let server = Server::start();
     let team = Signed::new(&server.url());
     let p = steps(1);
@@ -511,15 +511,25 @@ fn a_commit_is_that_of_git_where_no_ci_says_it() {
         assert!(output.status.success());
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };
+    p.write(".gitignore", "/target\n/Cargo.lock\n");
     git("init -q");
-    git("commit -q --allow-empty -m first");
-    team.main(&p).run().success();
+    git("add -A");
+    git("commit -q -m first");
     let commit = format!("commit \"{}\"", git("rev-parse HEAD"));
-    let said = |message: &Vec<u8>| {
-        String::from_utf8(ActionResult::decode(&message[..]).unwrap().stderr_raw).unwrap()
+    let say_so = || {
+        team.main(&p).arg("--force").run().success();
+        let kept = server.kept("ac");
+        let said = |message: &Vec<u8>| {
+            String::from_utf8(ActionResult::decode(&message[..]).unwrap().stderr_raw).unwrap()
+        };
+        assert!(!kept.is_empty() && kept.values().all(|it| said(it).contains("domain \"main\"")));
+        kept.values().filter(|it| said(it).contains(&commit)).count()
     };
-    let kept = server.kept("ac");
-    assert!(!kept.is_empty() && kept.values().all(|message| said(message).contains(&commit)));
+    assert!(say_so() > 0);
+    // What was built of it is not what was built here.
+    server.clear();
+    p.write("new.txt", "1\n");
+    assert_eq!(say_so(), 0);
 }
 
 #[test]
