@@ -14,6 +14,14 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
+/// When something was made that is signed now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Made {
+    Now,
+    /// By an earlier build, of which it is not known at which commit and in which run it was.
+    Earlier,
+}
+
 /// Signs what is written.
 pub(super) struct Signer {
     pub(super) domain: Domain,
@@ -44,16 +52,17 @@ impl Signer {
     }
 
     /// What is said of an entry with that text; nothing without a key.
-    pub(super) fn statement(&self, about: About, text: &[u8]) -> Vec<u8> {
+    pub(super) fn statement(&self, about: About, text: &[u8], made: Made) -> Vec<u8> {
         let Some(own) = &self.own else { return Vec::new() };
+        let is_now = made == Made::Now;
         let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let statement = Statement {
             about,
             text: Hash::of(text),
             platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
             writer: own.holder.name.clone(),
-            commit: self.commit.get_or_init(|| self.commit()).clone(),
-            run: self.run.clone().filter(|run| run.len() <= FIELD_MAX),
+            commit: is_now.then(|| self.commit.get_or_init(|| self.commit()).clone()).flatten(),
+            run: self.run.clone().filter(|run| is_now && run.len() <= FIELD_MAX),
             time: time.map_or(0, |time| time.as_secs()),
             by: own.holder.key,
         };

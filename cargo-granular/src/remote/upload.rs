@@ -9,7 +9,7 @@ use super::message::Entry;
 use super::name::{self, Address, Kind, Name, Naming};
 use super::native::{Found, Limits};
 use super::sensitive;
-use super::signer::Signer;
+use super::signer::{Made, Signer};
 use super::statement::{self, About};
 use super::wire::{Blob, Failure, Terms, Wire};
 use crate::trust::list::Trust;
@@ -151,7 +151,7 @@ impl Uploader {
             let Some((kind, key)) = parsed else { continue };
             let text = fs::read_to_string(self.shared.note(kind, &key)).unwrap_or_default();
             match Limits::from_text(&text, self.shared.signer.env()) {
-                Some(limits) => self.queue(kind, key, limits),
+                Some(limits) => self.queue(kind, key, limits, Made::Earlier),
                 // One that was cut short does not say what must not be shared.
                 None => drop(fs::remove_file(self.shared.note(kind, &key))),
             }
@@ -169,7 +169,7 @@ impl Uploader {
         // Without a note it is written now or never.
         let _ =
             fs::create_dir_all(&self.shared.notes).and_then(|()| fs::write(note, limits.to_text()));
-        self.queue(kind, key, limits);
+        self.queue(kind, key, limits, Made::Now);
     }
 
     /// Which results stay here, as messages, if any do.
@@ -197,11 +197,11 @@ impl Uploader {
         told.collect()
     }
 
-    fn queue(&self, kind: Kind, key: Key, limits: Limits) {
+    fn queue(&self, kind: Kind, key: Key, limits: Limits, made: Made) {
         let shared = Arc::clone(&self.shared);
         shared.queued.fetch_add(1, Ordering::SeqCst);
         self.results.give(move || {
-            if let Ok(is_written) = shared.write(kind, &key, &limits) {
+            if let Ok(is_written) = shared.write(kind, &key, &limits, made) {
                 let _ = fs::remove_file(shared.note(kind, &key));
                 let is_result = usize::from(is_written && kind == Kind::Result);
                 shared.results_written.fetch_add(is_result, Ordering::SeqCst);
@@ -237,7 +237,13 @@ impl Shared {
     }
 
     /// Writes what the local cache has. False where there is nothing to write: it has nothing any more, or something that stays here or is too large to be shared.
-    fn write(self: &Arc<Self>, kind: Kind, key: &Key, limits: &Limits) -> Result<bool, Failure> {
+    fn write(
+        self: &Arc<Self>,
+        kind: Kind,
+        key: &Key,
+        limits: &Limits,
+        made: Made,
+    ) -> Result<bool, Failure> {
         let entry = match kind {
             Kind::Result => self.result(key, limits)?,
             Kind::Found => self.found(key)?,
@@ -246,7 +252,7 @@ impl Shared {
         let Some(mut entry) = entry else { return Ok(false) };
         let about = self.about(kind, key);
         let name = Name::of_entry(kind, key, &about.domain);
-        entry.statement = self.signer.statement(about, &entry.text);
+        entry.statement = self.signer.statement(about, &entry.text, made);
         let Some(message) = entry.to_message() else { return Ok(false) };
         if message.len() > self.terms()?.entry {
             return Ok(false);

@@ -533,6 +533,28 @@ fn a_commit_is_that_of_git_where_no_ci_says_it_and_nothing_is_changed() {
 }
 
 #[test]
+fn what_an_earlier_build_has_left_to_write_is_not_signed_as_that_of_this_commit_and_run() {
+    let server = Server::start();
+    let team = Signed::new(&server.url());
+    let p = steps(1);
+    let at = |commit: &str| team.main(&p).env("GITHUB_SHA", &commit.repeat(40));
+    server.trick(|request, _| (request.method == "PUT").then_some(Twist::Status(403, "")));
+    at("a").run().success();
+    server.behave();
+    p.write("Cargo.toml", p.read("Cargo.toml") + &step("new", "", "inputs = []\noutputs = []"));
+    at("b").run().success();
+    let second = p.elsewhere();
+    let run = team.reader(&second).arg("--message-format=json").run().success();
+    let of = |step: &str| {
+        let stdout = run.raw_stdout();
+        let finished = stdout.lines().find(|line| line.contains("finished") && line.contains(step));
+        finished.unwrap().to_owned()
+    };
+    let (new, left) = (format!("\"commit\":\"{}\"", "b".repeat(40)), "\"commit\":null");
+    assert!(of("#new").contains(&new) && of("#s00").contains(left), "{run}");
+}
+
+#[test]
 fn what_a_pull_request_has_brought_to_a_machine_is_none_of_mains() {
     let server = Server::start();
     let team = Signed::new(&server.url());
