@@ -103,6 +103,8 @@ pub(super) struct Written {
     pub(super) bytes: u64,
     /// How many results, and notes beside them, a later build has to write.
     pub(super) left: usize,
+    /// Whether some of them are left since the time was up.
+    pub(super) is_late: bool,
 }
 
 impl Uploader {
@@ -215,18 +217,21 @@ impl Uploader {
     pub(super) fn drain(&self, wait: Duration) -> Written {
         let shared = &self.shared;
         let began = Instant::now();
-        while shared.done.load(Ordering::SeqCst) < shared.queued.load(Ordering::SeqCst)
-            && began.elapsed() < wait
-            && !shared.health.is_stopped()
-            && !shared.health.is_off(What::Save)
-        {
+        let is_waited_for = || {
+            shared.done.load(Ordering::SeqCst) < shared.queued.load(Ordering::SeqCst)
+                && !shared.health.is_stopped()
+                && !shared.health.is_off(What::Save)
+        };
+        while is_waited_for() && began.elapsed() < wait {
             std::thread::sleep(PATIENCE);
         }
+        let is_late = is_waited_for();
         let written = shared.written.load(Ordering::SeqCst);
         Written {
             results: shared.results_written.load(Ordering::SeqCst),
             bytes: shared.bytes.load(Ordering::Relaxed),
             left: shared.queued.load(Ordering::SeqCst).saturating_sub(written),
+            is_late,
         }
     }
 }

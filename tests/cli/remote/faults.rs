@@ -312,6 +312,10 @@ fn a37_slow_writing_holds_no_build_for_longer_than_it_may_and_comes_later() {
     let (run, time) = timed(|| slow(&p).arg("-v").run().success());
     assert!(time < Duration::from_secs(10), "{time:?}, and writing takes 60 s");
     assert!(run.stderr().contains("wrote 0 results (0 B); 2 left for a later build"), "{run}");
+    let told = warnings(&run)[0].contains(
+        "after 1 s (GRANULAR_REMOTE_WAIT says how long the end of a build waits for that): 2 left",
+    );
+    assert!(told, "{run}");
 
     server.behave();
     p.write("Cargo.toml", p.read("Cargo.toml") + "\n");
