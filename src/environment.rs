@@ -50,8 +50,13 @@ const BASE: &[&str] = &[
 const FIXED: &[(&str, &str)] = &[("LANG", "C.UTF-8"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC")];
 
 /// What no step sees, whatever it declares, nor any program that is asked or run for one: secrets that say to a shared cache who we are. With them a step could write there what it likes.
-pub const SECRETS: [&str; 3] =
-    ["GRANULAR_REMOTE_TOKEN", "GRANULAR_SIGNING_KEY", "GRANULAR_SIGNING_KEY_FILE"];
+pub const SECRETS: [&str; 4] = [
+    // A URL in which user and password may stand.
+    "GRANULAR_REMOTE",
+    "GRANULAR_REMOTE_TOKEN",
+    "GRANULAR_SIGNING_KEY",
+    "GRANULAR_SIGNING_KEY_FILE",
+];
 
 /// The environment of a step with these declarations, for `tools` that it uses, out of `outer`, the environment of this process.
 /// What a step or a tool declares is passed through as it is outside, set or not, also where the base would say otherwise.

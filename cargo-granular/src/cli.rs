@@ -46,6 +46,10 @@ Environment:
                        such lines
   GRANULAR_DOMAIN      The domain that results are read and written in [default: that of the pull
                        request, or main]
+  GRANULAR_REMOTE_WAIT For how many seconds the end of a build waits for what is still to be written
+                       [default: 10]
+  GRANULAR_REMOTE_INSECURE
+                       1: it may be spoken to without encryption although it is elsewhere
   AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_REGION, AWS_ENDPOINT_URL and others, GOOGLE_..., AZURE_...
                        What a remote that is a bucket is told, as by its provider's own tools
   CARGO                The cargo that is asked for the workspace
@@ -848,6 +852,10 @@ mod tests {
                                such lines
           GRANULAR_DOMAIN      The domain that results are read and written in [default: that of the pull
                                request, or main]
+          GRANULAR_REMOTE_WAIT For how many seconds the end of a build waits for what is still to be written
+                               [default: 10]
+          GRANULAR_REMOTE_INSECURE
+                               1: it may be spoken to without encryption although it is elsewhere
           AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_REGION, AWS_ENDPOINT_URL and others, GOOGLE_..., AZURE_...
                                What a remote that is a bucket is told, as by its provider's own tools
           CARGO                The cargo that is asked for the workspace

@@ -158,7 +158,7 @@ impl Target {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let opened = options.open(&part).map_err(|error| Trouble::Environment {
-            message: format!("cannot write `{}`: {error}", shown_path(&part)),
+            message: format!("cannot write {}: {error}", named(file)),
             help: Some("name a file in a directory that can be written".to_owned()),
         })?;
         let to = BufWriter::with_capacity(1 << 16, Box::new(opened) as Box<dyn Write>);

@@ -59,6 +59,19 @@ impl std::fmt::Debug for Credential {
     }
 }
 
+impl Asked {
+    /// What can be done about a remote that does not let us do what we ask for.
+    pub(super) fn way_in(&self) -> &'static str {
+        match &self.credential {
+            None => {
+                "GRANULAR_REMOTE_TOKEN, or user and password in GRANULAR_REMOTE, tell it who asks"
+            }
+            Some(Credential::Bearer(_)) => "the token in GRANULAR_REMOTE_TOKEN does not suffice",
+            Some(Credential::Basic(_)) => "the user and password in GRANULAR_REMOTE do not suffice",
+        }
+    }
+}
+
 /// What is asked for; `None` where no remote is meant.
 pub(super) fn asked(
     flags: &RemoteFlags,

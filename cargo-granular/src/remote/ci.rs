@@ -21,7 +21,8 @@ fn not_false(value: &str) -> bool {
 
 /// Whoever can open a pull request decides on what runs there, whatever rights the run has.
 fn github(event: &str) -> bool {
-    event.starts_with("pull_request") || event == "issue_comment"
+    // A run that follows another one has main's rights, and builds what that one was about.
+    event.starts_with("pull_request") || matches!(event, "issue_comment" | "workflow_run")
 }
 
 const SYSTEMS: [System; 13] = [
@@ -167,6 +168,7 @@ mod tests {
         };
         assert!(is_one("GITHUB_EVENT_NAME", "pull_request"));
         assert!(is_one("GITHUB_EVENT_NAME", "pull_request_target"));
+        assert!(is_one("GITHUB_EVENT_NAME", "workflow_run"));
         assert!(!is_one("GITHUB_EVENT_NAME", "push") && !is_one("GITHUB_HEAD_REF", ""));
         assert!(is_one("CI_MERGE_REQUEST_IID", "7"));
         assert!(

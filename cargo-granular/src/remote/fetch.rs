@@ -196,7 +196,7 @@ fn bring_blobs(
             let mut taking = Taking::begin(local, naming, *digest)?;
             wire.blob(address, &mut |bytes| taking.take(bytes))
                 .and_then(|()| taking.keep(address))
-                .map_err(|failure| of_blob(digest, failure))
+                .map_err(|failure| of_blob(address, failure))
         }
         Request::Together(blobs) => {
             let Some(wire) = wire.together() else { return Err(Failure::NotAsked) };
@@ -208,30 +208,34 @@ fn bring_blobs(
                     .take(bytes)
                     .map_err(Failure::from)
                     .and_then(|()| taking.keep(address))
-                    .map_err(|failure| of_blob(digest, failure))
+                    .map_err(|failure| of_blob(address, failure))
             })
         }
     });
+    let blobs = match request {
+        Request::Alone(blob) => std::slice::from_ref(blob),
+        Request::Together(blobs) => blobs,
+    };
     match &brought {
         Ok(()) => {
-            let blobs = match request {
-                Request::Alone(blob) => std::slice::from_ref(blob),
-                Request::Together(blobs) => blobs,
-            };
             let bytes: u64 = blobs.iter().map(|(digest, _)| digest.size).sum();
             counts.blobs.fetch_add(blobs.len() as u64, Ordering::Relaxed);
             counts.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
-        Err(Failure::Damaged(how)) => health.note_damage(how),
+        Err(Failure::Damaged(how)) => {
+            health.note_damage(how);
+            // Which of those that came together it was is not always known.
+            blobs.iter().for_each(|(_, address)| health.note_bad(address.name));
+        }
         Err(_) => {}
     }
     brought
 }
 
-/// Says of which blob something was not right.
-fn of_blob(digest: &Digest, failure: Failure) -> Failure {
+/// Says of which blob something was not right, by the name under which it is found there.
+fn of_blob(address: &Address, failure: Failure) -> Failure {
     match failure {
-        Failure::Damaged(how) => Failure::Damaged(format!("the blob {}: {how}", digest.hash)),
+        Failure::Damaged(how) => Failure::Damaged(format!("the blob {}: {how}", address.name)),
         failure => failure,
     }
 }

@@ -5,11 +5,12 @@
 //! nobody waits for what is still under way, so that a dead one costs the patience for one request, however many were made. The first request has
 //! [`AHEAD`] before the others, so that one which is near, or clearly not there, is not asked sixteen times before it can say no.
 
+use super::name::Name;
 use super::wire::Failure;
 use crate::trust::domain::Domain;
 use crate::wording;
 use granular::execute::Stop;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,8 @@ impl What {
 pub(super) struct Health {
     host: String,
     is_required: bool,
+    /// What it is told of who asks, as what follows a semicolon: the way out where it does not let us.
+    way_in: &'static str,
     stop: Stop,
     state: Mutex<State>,
     /// Whether reading and writing have come out well once.
@@ -77,15 +80,17 @@ struct State {
     failed: Option<(String, usize)>,
     /// What was not right: the first, and how many.
     damaged: Option<(String, usize)>,
+    /// The blobs among that: it has them, and they are of no use.
+    bad: BTreeSet<Name>,
     /// How many entries of a domain were not used, by who has signed them.
     distrusted: BTreeMap<(Domain, String), usize>,
 }
 
 impl Health {
     /// Of a remote that was not asked yet.
-    pub(super) fn new(host: String, is_required: bool, stop: Stop) -> Self {
+    pub(super) fn new(host: String, is_required: bool, way_in: &'static str, stop: Stop) -> Self {
         let state = Mutex::default();
-        Self { host, is_required, stop, state, gates: Default::default() }
+        Self { host, is_required, way_in, stop, state, gates: Default::default() }
     }
 
     /// Whether the build is to stop.
@@ -128,6 +133,16 @@ impl Health {
             let why = format!("what it gave was not right, {count} times, such as {first}");
             self.switch_off(&mut state, why);
         }
+    }
+
+    /// A blob came that was not right.
+    pub(super) fn note_bad(&self, blob: Name) {
+        self.state().bad.insert(blob);
+    }
+
+    /// Whether a blob that the remote has is of no use, so that who can write writes it again.
+    pub(super) fn is_bad(&self, blob: &Name) -> bool {
+        self.state().bad.contains(blob)
     }
 
     /// Something came that nobody has signed who is believed for that domain: as if nothing had come. That somebody can write there is nothing that the remote has done.
@@ -177,6 +192,7 @@ impl Health {
 
     fn count(&self, what: What, failure: Option<&Failure>) {
         let mut state = self.state();
+        let denied;
         let (why, is_final) = match failure {
             None | Some(Failure::Gone) => {
                 state.failures[what as usize] = 0;
@@ -185,6 +201,10 @@ impl Health {
             // What was not right is counted by who can say what it was.
             Some(Failure::Damaged(_) | Failure::Local(_) | Failure::NotAsked) => return,
             Some(Failure::Unreachable(why) | Failure::Refused(why)) => (why, true),
+            Some(Failure::Denied(why)) => {
+                denied = format!("{why}; {}", self.way_in);
+                (&denied, true)
+            }
             Some(Failure::Failed(why) | Failure::Broken(why)) => (why, false),
         };
         state.failures[what as usize] += 1;
@@ -280,7 +300,7 @@ mod tests {
     use std::cell::Cell;
 
     fn health() -> Health {
-        Health::new("h".to_owned(), false, Stop::default())
+        Health::new("h".to_owned(), false, "", Stop::default())
     }
 
     fn fails(health: &Health, what: What, failure: fn(String) -> Failure) -> bool {
@@ -362,7 +382,7 @@ mod tests {
     #[test]
     fn one_that_is_required_stops_the_build() {
         let stop = Stop::default();
-        let health = Health::new("h".to_owned(), true, stop.clone());
+        let health = Health::new("h".to_owned(), true, "", stop.clone());
         assert!(health.is_missed().is_none());
         fails(&health, What::Entry, Failure::Refused);
         assert!(stop.is_asked() && health.is_missed().unwrap().contains("required"));

@@ -297,9 +297,9 @@ fn check(response: &Response<Body>, what: &str) -> Result<(), Failure> {
     let status = response.status();
     match status {
         _ if status.is_success() => Ok(()),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Failure::Refused(format!(
-            "it refuses {what} ({status}; GRANULAR_REMOTE_TOKEN, or user and password in GRANULAR_REMOTE, tell it who asks)"
-        ))),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            Err(Failure::Denied(format!("it refuses {what} ({status})")))
+        }
         StatusCode::METHOD_NOT_ALLOWED => {
             Err(Failure::Refused(format!("it does not know {what} ({status})")))
         }

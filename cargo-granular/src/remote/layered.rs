@@ -108,7 +108,8 @@ pub(crate) fn open(
         let told = format!("{host}, domain {}, {how}", standing.domain);
         session.shell.status("Remote", &wording::one_line(&told));
     }
-    let health = Arc::new(Health::new(host.clone(), asked.is_required, stop.clone()));
+    let health =
+        Arc::new(Health::new(host.clone(), asked.is_required, asked.way_in(), stop.clone()));
     let wire: Arc<dyn Wire> = match asked.place.scheme {
         Scheme::Grpc => Arc::new(Grpc::new(&asked)),
         Scheme::S3 | Scheme::Gs | Scheme::Az => Arc::new(Objects::new(&asked, &session.env)?),
@@ -193,11 +194,26 @@ pub(crate) fn finish(
     let unshared = uploader.map(Uploader::unshared).unwrap_or_default();
     let was_missed = layered.was_missed.load(Ordering::Relaxed);
     let nobody = was_missed.then(|| nobody(&layered.asked.place.host));
-    nobody.into_iter().chain(layered.health.messages()).chain(unshared).for_each(warn);
+    let late = written.and_then(|written| late(layered, written));
+    let messages = nobody.into_iter().chain(layered.health.messages());
+    messages.chain(late).chain(unshared).for_each(warn);
     if !layered.known().taken.is_empty() && !layered.looks_only {
         layered.origins.prune_many();
     }
     Ok(Some(layered.told(written)))
+}
+
+/// That the time was up before all was written. Who gave it none knows that.
+fn late(layered: &Layered, written: Written) -> Option<String> {
+    let Asked { place, wait, .. } = &layered.asked;
+    (written.is_late && !wait.is_zero()).then(|| {
+        format!(
+            "not all is written to the remote cache at {} after {} s (GRANULAR_REMOTE_WAIT says how long the end of a build waits for that): {} left for a later build",
+            place.host,
+            wait.as_secs(),
+            written.left
+        )
+    })
 }
 
 /// Says with `-v` what a remote was asked for.

@@ -90,7 +90,15 @@ pub(super) fn secret_in<'a>(name: &str, value: &'a str) -> Option<&'a str> {
     let value = value.trim();
     // Where a socket or a file of keys lies is no secret.
     let is_path = Path::new(value).is_absolute() && Path::new(value).exists();
-    (is_called_so && value.len() >= SHORTEST && !is_path).then_some(value)
+    let secret = is_called_so.then_some(value).or_else(|| login_of(value));
+    secret.filter(|secret| secret.len() >= SHORTEST && !is_path)
+}
+
+/// User and password of a URL, whatever the variable is called that it stands in.
+fn login_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let (login, _) = rest.split(['/', '?', '#']).next()?.rsplit_once('@')?;
+    login.contains(':').then_some(login)
 }
 
 /// Whether bytes begin as a private key does that is written as text.
@@ -152,6 +160,11 @@ mod tests {
         }
         for name in ["CARGO_HOME", "RUSTUP_TOOLCHAIN", "KEYBOARD", "TOKENIZER", "LOG"] {
             assert_eq!(secret_in(name, "123456789"), None, "{name}");
+        }
+        let url = "postgres://me:secret@db.example/x?y=@";
+        assert_eq!(secret_in("DATABASE_URL", url), Some("me:secret"));
+        for url in ["https://me@host.example/a:b@c", "https://host.example:8080/x", "me:secret@h"] {
+            assert_eq!(secret_in("DATABASE_URL", url), None, "{url}");
         }
         assert_eq!(secret_in("SSH_AUTH_SOCK", env!("CARGO_MANIFEST_DIR")), None);
         assert_eq!(secret_in("NPM_TOKEN", "none"), None);

@@ -9,7 +9,7 @@ use super::message::Entry;
 use super::name::{self, Address, Kind, Name, Naming};
 use super::native::{Found, Limits};
 use super::sensitive;
-use super::signer::Signer;
+use super::signer::{Made, Signer};
 use super::statement::{self, About};
 use super::wire::{Blob, Failure, Terms, Wire};
 use crate::trust::list::Trust;
@@ -103,6 +103,8 @@ pub(super) struct Written {
     pub(super) bytes: u64,
     /// How many results, and notes beside them, a later build has to write.
     pub(super) left: usize,
+    /// Whether some of them are left since the time was up.
+    pub(super) is_late: bool,
 }
 
 impl Uploader {
@@ -151,7 +153,7 @@ impl Uploader {
             let Some((kind, key)) = parsed else { continue };
             let text = fs::read_to_string(self.shared.note(kind, &key)).unwrap_or_default();
             match Limits::from_text(&text, self.shared.signer.env()) {
-                Some(limits) => self.queue(kind, key, limits),
+                Some(limits) => self.queue(kind, key, limits, Made::Earlier),
                 // One that was cut short does not say what must not be shared.
                 None => drop(fs::remove_file(self.shared.note(kind, &key))),
             }
@@ -169,7 +171,7 @@ impl Uploader {
         // Without a note it is written now or never.
         let _ =
             fs::create_dir_all(&self.shared.notes).and_then(|()| fs::write(note, limits.to_text()));
-        self.queue(kind, key, limits);
+        self.queue(kind, key, limits, Made::Now);
     }
 
     /// Which results stay here, as messages, if any do.
@@ -197,13 +199,13 @@ impl Uploader {
         told.collect()
     }
 
-    fn queue(&self, kind: Kind, key: Key, limits: Limits) {
+    fn queue(&self, kind: Kind, key: Key, limits: Limits, made: Made) {
         let shared = Arc::clone(&self.shared);
         shared.queued.fetch_add(1, Ordering::SeqCst);
         self.results.give(move || {
-            if shared.write(kind, &key, &limits).is_ok() {
+            if let Ok(is_written) = shared.write(kind, &key, &limits, made) {
                 let _ = fs::remove_file(shared.note(kind, &key));
-                let is_result = usize::from(kind == Kind::Result);
+                let is_result = usize::from(is_written && kind == Kind::Result);
                 shared.results_written.fetch_add(is_result, Ordering::SeqCst);
                 shared.written.fetch_add(1, Ordering::SeqCst);
             }
@@ -215,18 +217,21 @@ impl Uploader {
     pub(super) fn drain(&self, wait: Duration) -> Written {
         let shared = &self.shared;
         let began = Instant::now();
-        while shared.done.load(Ordering::SeqCst) < shared.queued.load(Ordering::SeqCst)
-            && began.elapsed() < wait
-            && !shared.health.is_stopped()
-            && !shared.health.is_off(What::Save)
-        {
+        let is_waited_for = || {
+            shared.done.load(Ordering::SeqCst) < shared.queued.load(Ordering::SeqCst)
+                && !shared.health.is_stopped()
+                && !shared.health.is_off(What::Save)
+        };
+        while is_waited_for() && began.elapsed() < wait {
             std::thread::sleep(PATIENCE);
         }
+        let is_late = is_waited_for();
         let written = shared.written.load(Ordering::SeqCst);
         Written {
             results: shared.results_written.load(Ordering::SeqCst),
             bytes: shared.bytes.load(Ordering::Relaxed),
             left: shared.queued.load(Ordering::SeqCst).saturating_sub(written),
+            is_late,
         }
     }
 }
@@ -236,24 +241,30 @@ impl Shared {
         self.notes.join(format!("{}-{key}", kind.word()))
     }
 
-    /// Writes what the local cache has. If it has nothing any more, or something that is too large to be shared, there is nothing to write.
-    fn write(self: &Arc<Self>, kind: Kind, key: &Key, limits: &Limits) -> Result<(), Failure> {
+    /// Writes what the local cache has. False where there is nothing to write: it has nothing any more, or something that stays here or is too large to be shared.
+    fn write(
+        self: &Arc<Self>,
+        kind: Kind,
+        key: &Key,
+        limits: &Limits,
+        made: Made,
+    ) -> Result<bool, Failure> {
         let entry = match kind {
             Kind::Result => self.result(key, limits)?,
             Kind::Found => self.found(key)?,
             Kind::MadeWith => self.made_with(key)?,
         };
-        let Some(mut entry) = entry else { return Ok(()) };
+        let Some(mut entry) = entry else { return Ok(false) };
         let about = self.about(kind, key);
         let name = Name::of_entry(kind, key, &about.domain);
-        entry.statement = self.signer.statement(about, &entry.text);
-        let Some(message) = entry.to_message() else { return Ok(()) };
+        entry.statement = self.signer.statement(about, &entry.text, made);
+        let Some(message) = entry.to_message() else { return Ok(false) };
         if message.len() > self.terms()?.entry {
-            return Ok(());
+            return Ok(false);
         }
         self.health.ask(What::Save, || self.wire.save_entry(&name, &message))?;
         self.bytes.fetch_add(message.len() as u64, Ordering::Relaxed);
-        Ok(())
+        Ok(true)
     }
 
     /// Writes the blobs of a result, and gives its entry.
@@ -370,7 +381,8 @@ impl Shared {
         let is_looked_for = self.wire.together().is_some();
         if let Some(wire) = self.wire.together() {
             let missing = self.health.ask(What::Look, || wire.missing(&addresses))?;
-            new.retain(|(_, address)| missing.contains(&address.name));
+            let is_wanted = |name: &Name| missing.contains(name) || self.health.is_bad(name);
+            new.retain(|(_, address)| is_wanted(&address.name));
         }
         let (groups, alone) = terms.part(new);
         let asked = groups.len() + alone.len();
@@ -409,6 +421,7 @@ impl Shared {
     ) -> Result<bool, Failure> {
         let Ok(file) = self.local.open_blob(digest) else { return Ok(false) };
         let is_there = !is_looked_for
+            && !self.health.is_bad(&address.name)
             && digest.size > WORTH_ASKING
             && self.health.ask(What::Look, || self.wire.has_blob(address))?;
         if !is_there {

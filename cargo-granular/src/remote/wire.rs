@@ -114,6 +114,8 @@ pub(super) enum Failure {
     Unreachable(String),
     /// It refuses us, or asks to be left alone: an answer that the next question would get as well.
     Refused(String),
+    /// It does not let those do this who ask as we do.
+    Denied(String),
     /// It answers, and not as it should.
     Failed(String),
     /// The connection broke off, which may be chance.

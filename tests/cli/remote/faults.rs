@@ -146,7 +146,8 @@ fn a33_one_that_refuses_all_is_asked_once_and_told_once() {
         // One, unless this machine is so busy that its answer takes longer than the others wait for it.
         assert!((1..=6).contains(&server.requests().len()));
         let warnings = warnings(&run);
-        assert!(warnings.len() == 1 && warnings[0].contains("it refuses reading (401"), "{run}");
+        let told = "it refuses reading (401 Unauthorized); the token in GRANULAR_REMOTE_TOKEN does not suffice";
+        assert!(warnings.len() == 1 && warnings[0].contains(told), "{run}");
         assert!(!format!("{}{}", run.raw_stdout(), run.raw_stderr()).contains("s3cret"), "{run}");
     }
     server.trick(|_, _| Some(Twist::Status(401, "")));
@@ -174,6 +175,31 @@ fn a34_bodies_that_are_cut_or_longer_or_changed_are_not_used() {
     team.rebuild().success();
     assert!(team.second.ran().is_empty());
     team.is_same();
+}
+
+#[test]
+fn a34_a_blob_that_went_bad_on_the_server_is_written_anew_by_who_may_write() {
+    // Large enough for the question whether it is there.
+    let p = project(&step("gen", "seq 9000 > {out}/a", "inputs = []\noutputs = [\"{out}\"]"));
+    let team = Team::new(p);
+    let kept = team.server.kept("cas");
+    let (path, bytes) = kept.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap();
+    let mut bad = bytes.clone();
+    bad[100] ^= 1;
+    for bad in [bad, bytes[..bytes.len() / 2].to_vec()] {
+        team.server.put(path, bad);
+        team.start_anew();
+        let run = writing(&team.second, &team.server.url()).arg("-v").run().success();
+        assert_eq!(team.second.ran(), ["gen"]);
+        let name = path.rsplit('/').next().unwrap();
+        assert!(
+            run.raw_stderr().contains(&format!("the blob {name}: ")),
+            "as it is called there: {run}"
+        );
+        assert_eq!(&team.server.kept("cas")[path], bytes, "{run}");
+        let run = team.rebuild().success();
+        assert!(team.second.ran().is_empty() && warnings(&run).is_empty(), "{run}");
+    }
 }
 
 #[test]
@@ -286,6 +312,10 @@ fn a37_slow_writing_holds_no_build_for_longer_than_it_may_and_comes_later() {
     let (run, time) = timed(|| slow(&p).arg("-v").run().success());
     assert!(time < Duration::from_secs(10), "{time:?}, and writing takes 60 s");
     assert!(run.stderr().contains("wrote 0 results (0 B); 2 left for a later build"), "{run}");
+    let told = warnings(&run)[0].contains(
+        "after 1 s (GRANULAR_REMOTE_WAIT says how long the end of a build waits for that): 2 left",
+    );
+    assert!(told, "{run}");
 
     server.behave();
     p.write("Cargo.toml", p.read("Cargo.toml") + "\n");

@@ -473,6 +473,19 @@ fn small_and_large() -> Project {
     p
 }
 
+#[test]
+fn a34_a_blob_that_went_bad_over_grpc_is_written_anew_by_who_may_write() {
+    let pair = Pair::new(small_and_large(), Capabilities::plain());
+    let right = pair.server.blobs();
+    for place in 0..right.len() {
+        pair.server.spoil(place);
+        let run = pair.anew().env("GRANULAR_REMOTE_WRITE", "on").run().success();
+        assert_eq!(pair.second.ran(), ["gen"], "{run}");
+        assert!(pair.server.blobs() == right, "{run}");
+        pair.shares();
+    }
+}
+
 const WRITING: [&str; 4] = ["FindMissingBlobs", "BatchUpdateBlobs", "Write", "UpdateActionResult"];
 
 #[test]

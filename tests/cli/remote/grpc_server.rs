@@ -333,6 +333,13 @@ impl GrpcServer {
         state.blobs.remove(&hash);
     }
 
+    /// Changes a byte of a blob.
+    pub(super) fn spoil(&self, place: usize) {
+        let mut state = self.state();
+        let hash = state.blobs.keys().nth(place).unwrap().clone();
+        state.blobs.get_mut(&hash).unwrap()[0] ^= 1;
+    }
+
     /// The hashes of blobs, and what they are of.
     pub(super) fn blobs(&self) -> BTreeMap<String, Vec<u8>> {
         self.state().blobs.clone()

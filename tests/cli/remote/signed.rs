@@ -500,7 +500,7 @@ fn explain_says_who_has_signed_what_came_from_a_remote_and_where_it_was_made() {
 }
 
 #[test]
-fn a_commit_is_that_of_git_where_no_ci_says_it() {
+fn a_commit_is_that_of_git_where_no_ci_says_it_and_nothing_is_changed() {
     let server = Server::start();
     let team = Signed::new(&server.url());
     let p = steps(1);
@@ -511,15 +511,47 @@ fn a_commit_is_that_of_git_where_no_ci_says_it() {
         assert!(output.status.success());
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };
+    p.write(".gitignore", "/target\n/Cargo.lock\n");
     git("init -q");
-    git("commit -q --allow-empty -m first");
-    team.main(&p).run().success();
+    git("add -A");
+    git("commit -q -m first");
     let commit = format!("commit \"{}\"", git("rev-parse HEAD"));
-    let said = |message: &Vec<u8>| {
-        String::from_utf8(ActionResult::decode(&message[..]).unwrap().stderr_raw).unwrap()
+    let say_so = || {
+        team.main(&p).arg("--force").run().success();
+        let kept = server.kept("ac");
+        let said = |message: &Vec<u8>| {
+            String::from_utf8(ActionResult::decode(&message[..]).unwrap().stderr_raw).unwrap()
+        };
+        assert!(!kept.is_empty() && kept.values().all(|it| said(it).contains("domain \"main\"")));
+        kept.values().filter(|it| said(it).contains(&commit)).count()
     };
-    let kept = server.kept("ac");
-    assert!(!kept.is_empty() && kept.values().all(|message| said(message).contains(&commit)));
+    assert!(say_so() > 0);
+    // What was built of it is not what was built here.
+    server.clear();
+    p.write("new.txt", "1\n");
+    assert_eq!(say_so(), 0);
+}
+
+#[test]
+fn what_an_earlier_build_has_left_to_write_is_not_signed_as_that_of_this_commit_and_run() {
+    let server = Server::start();
+    let team = Signed::new(&server.url());
+    let p = steps(1);
+    let at = |commit: &str| team.main(&p).env("GITHUB_SHA", &commit.repeat(40));
+    server.trick(|request, _| (request.method == "PUT").then_some(Twist::Status(403, "")));
+    at("a").run().success();
+    server.behave();
+    p.write("Cargo.toml", p.read("Cargo.toml") + &step("new", "", "inputs = []\noutputs = []"));
+    at("b").run().success();
+    let second = p.elsewhere();
+    let run = team.reader(&second).arg("--message-format=json").run().success();
+    let of = |step: &str| {
+        let stdout = run.raw_stdout();
+        let finished = stdout.lines().find(|line| line.contains("finished") && line.contains(step));
+        finished.unwrap().to_owned()
+    };
+    let (new, left) = (format!("\"commit\":\"{}\"", "b".repeat(40)), "\"commit\":null");
+    assert!(of("#new").contains(&new) && of("#s00").contains(left), "{run}");
 }
 
 #[test]
@@ -715,7 +747,7 @@ fn what_a_step_was_passed_in_confidence_stays_here_with_what_it_wrote_down() {
     for wait in ["0", "10"] {
         let (p, server) = (p.elsewhere(), Server::start());
         let write = |p: &Project| writing(p, &server.url()).env("NPM_TOKEN", secret);
-        let run = write(&p).env("GRANULAR_REMOTE_WAIT", wait).run().success();
+        let run = write(&p).env("GRANULAR_REMOTE_WAIT", wait).arg("-v").run().success();
         if wait == "0" {
             p.write("Cargo.toml", p.read("Cargo.toml") + "\n");
             write(&p).run().success();
@@ -723,6 +755,7 @@ fn what_a_step_was_passed_in_confidence_stays_here_with_what_it_wrote_down() {
             let told = "a secret that the step was passed by `pass-env` stands in it: \
                         `{out}/file` of `#writes`, what `#prints` prints (";
             assert!(warnings(&run).len() == 1 && warnings(&run)[0].contains(told), "{run}");
+            assert!(run.stderr().contains("wrote 1 result ("), "two of three stay here: {run}");
         }
         let kept: Vec<_> = ["ac", "cas"].iter().flat_map(|below| server.kept(below)).collect();
         let has = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).contains(secret);

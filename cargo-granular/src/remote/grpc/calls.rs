@@ -291,7 +291,7 @@ async fn connection(
     let connecting = async {
         let stream = TcpStream::connect(&addresses[..])
             .await
-            .map_err(|_| unconnected("it cannot be reached"))?;
+            .map_err(|error| Unconnected(format!("it cannot be reached: {error}")))?;
         // Small messages are not to wait for each other.
         let _ = stream.set_nodelay(true);
         let Some(tls) = tls else { return Ok(Box::new(stream) as Box<dyn Connection>) };
@@ -346,9 +346,9 @@ fn of_status(status: &Status) -> Failure {
 pub(super) fn of_code(code: Code) -> Failure {
     match code {
         Code::NotFound => Failure::Gone,
-        Code::Unauthenticated | Code::PermissionDenied => Failure::Refused(format!(
-            "it refuses that ({code:?}; GRANULAR_REMOTE_TOKEN, or user and password in GRANULAR_REMOTE, tell it who asks)"
-        )),
+        Code::Unauthenticated | Code::PermissionDenied => {
+            Failure::Denied(format!("it refuses that ({code:?})"))
+        }
         Code::ResourceExhausted => Failure::Refused(format!("it asks to be left alone ({code:?})")),
         Code::Unimplemented => Failure::Refused(format!(
             "it does not know what it is asked, and so is no cache of the Remote Execution API ({code:?})"

@@ -298,6 +298,7 @@ fn carried(failure: Failure) -> HttpError {
     let (kind, why): (fn(String) -> Failure, String) = match failure {
         Failure::Unreachable(why) => (Failure::Unreachable, why),
         Failure::Refused(why) => (Failure::Refused, why),
+        Failure::Denied(why) => (Failure::Denied, why),
         Failure::Broken(why) => (Failure::Broken, why),
         Failure::Damaged(why) => (Failure::Damaged, why),
         Failure::Failed(why) => (Failure::Failed, why),
