@@ -84,11 +84,11 @@ impl Signed {
     }
 }
 
-/// A step whose author can let it leave something else without another key.
+/// A step whose author can let it leave something else, or fail, without another key.
 fn step_that_can_lie() -> Project {
     project(
-        "[workspace.metadata.granular.steps.gen]\nrun = 'echo gen >> \"$LOG\"; echo ${LIE:-truth} > {out}/file'\n\
-         inputs = []\noutputs = [\"{out}/file\"]\npass-env = [\"LOG\", \"LIE\"]\n",
+        "[workspace.metadata.granular.steps.gen]\nrun = 'echo gen >> \"$LOG\"; echo ${LIE:-truth} > {out}/file; exit ${CODE:-0}'\n\
+         inputs = []\noutputs = [\"{out}/file\"]\npass-env = [\"LOG\", \"LIE\", \"CODE\"]\n",
     )
 }
 
@@ -488,13 +488,13 @@ fn explain_says_who_has_signed_what_came_from_a_remote_and_where_it_was_made() {
 
     let third = p.elsewhere();
     team.reader(&third).run().success();
-    let note = || fs::read_dir(third.cache().join("signed")).unwrap().count();
+    let note = || fs::read_dir(third.cache().join("origins")).unwrap().count();
     assert_eq!(note(), 1);
     third.granular("gc --max-size 0").success();
     assert_eq!(note(), 1, "it is there before its result");
-    let entry = fs::read_dir(third.cache().join("signed")).unwrap().next().unwrap().unwrap();
+    let entry = fs::read_dir(third.cache().join("origins")).unwrap().next().unwrap().unwrap();
     let long_ago = std::time::SystemTime::now() - Duration::from_secs(2 * 60 * 60);
-    fs::File::options().append(true).open(entry.path()).unwrap().set_modified(long_ago).unwrap();
+    fs::File::open(entry.path()).unwrap().set_modified(long_ago).unwrap();
     third.granular("gc --max-size 0").success();
     assert_eq!(note(), 0, "it goes with the result");
 }
@@ -569,6 +569,65 @@ fn what_a_pull_request_has_brought_to_a_machine_is_none_of_mains() {
     shared.remove("target");
     team.reader(&shared).run().success();
     assert!(shared.ran().is_empty(), "its own it has now");
+}
+
+#[test]
+fn what_is_known_of_one_result_is_not_lost_over_another_that_could_not_be_brought() {
+    let server = Server::start();
+    let team = Signed::new(&server.url());
+    let p = step_that_can_lie();
+    team.pull_request(&p.elsewhere(), 7).env("LIE", "lie").run().success();
+    let shared = p.elsewhere();
+    team.pull_request(&shared, 7).run().success();
+    assert_eq!((shared.ran().len(), left(&shared).as_str()), (0, "lie\n"));
+    team.main(&p).run().success();
+    server.twist("GET cas", Twist::Status(404, ""));
+    shared.remove("target");
+    // Main's is there, and cannot be brought; nor is there one of this machine in its place.
+    team.reader(&shared).env("CODE", "1").run().code(1);
+    assert_eq!(shared.ran().len(), 1);
+    shared.remove("target");
+    let run = team.reader(&shared).run().success();
+    assert_eq!((shared.ran().len(), left(&shared).as_str()), (1, "truth\n"), "{run}");
+}
+
+#[test]
+fn a_result_whose_origin_cannot_be_read_is_not_one_of_this_machine() {
+    let server = Server::start();
+    let team = Signed::new(&server.url());
+    let p = step_that_can_lie();
+    team.pull_request(&p.elsewhere(), 7).env("LIE", "lie").run().success();
+    let shared = p.elsewhere();
+    team.pull_request(&shared, 7).run().success();
+    let of_key = shared.cache().join("origins").join(key_of(&p).to_string());
+    let note = fs::read_dir(of_key).unwrap().next().unwrap().unwrap();
+    // As after a power failure.
+    fs::write(note.path(), "").unwrap();
+    shared.remove("target");
+    let run = team.reader(&shared).run().success();
+    assert_eq!((shared.ran().len(), left(&shared).as_str()), (1, "truth\n"), "{run}");
+}
+
+#[test]
+fn main_does_not_sign_what_a_pull_request_has_brought_in_the_place_of_what_main_had_left_to_write()
+{
+    let server = Server::start();
+    let team = Signed::new(&server.url());
+    let p = step_that_can_lie();
+    team.pull_request(&p.elsewhere(), 7).env("LIE", "lie").run().success();
+    server.twist("PUT ac", Twist::Status(500, ""));
+    team.main(&p).run().success();
+    server.behave();
+    let name = entry(&key_of(&p), "main");
+    assert_eq!(get(&server.url(), &name), None);
+    // A collection has taken it away, say.
+    fs::remove_dir_all(p.cache().join("v1/results")).unwrap();
+    p.remove("target");
+    team.pull_request(&p, 7).run().success();
+    assert_eq!(left(&p), "lie\n");
+    server.forget();
+    team.main(&p).run().success();
+    assert_eq!(get(&server.url(), &name), None, "{:?}", server.counts());
 }
 
 #[test]
