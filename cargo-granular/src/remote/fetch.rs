@@ -150,6 +150,8 @@ impl Fetcher {
                 });
             });
         }
+        // So that one that ended by itself is not waited for.
+        drop(done);
         for _ in 0..asked {
             let answer = self.next(&told);
             if !matches!(answer, Some(Ok(()))) {
@@ -201,6 +203,7 @@ fn bring_blobs(
         Request::Together(blobs) => {
             let Some(wire) = wire.together() else { return Err(Failure::NotAsked) };
             let addresses: Vec<Address> = blobs.iter().map(|(_, address)| *address).collect();
+            let mut kept = BTreeSet::new();
             wire.blobs(&addresses, &mut |place, bytes| {
                 let Some((digest, address)) = blobs.get(place) else { return Ok(()) };
                 let mut taking = Taking::begin(local, naming, *digest)?;
@@ -208,8 +211,15 @@ fn bring_blobs(
                     .take(bytes)
                     .map_err(Failure::from)
                     .and_then(|()| taking.keep(address))
-                    .map_err(|failure| of_blob(address, failure))
-            })
+                    .map_err(|failure| of_blob(address, failure))?;
+                kept.insert(place);
+                Ok(())
+            })?;
+            // An entry that says of two blobs that they are the same one there gets one for both.
+            match kept.len() == blobs.len() {
+                true => Ok(()),
+                false => Err(Failure::Damaged("it gives fewer blobs than it has".to_owned())),
+            }
         }
     });
     let blobs = match request {
