@@ -36,7 +36,7 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// How long an answer may take to begin, and to go on.
 pub(super) const ANSWER: Duration = Duration::from_secs(3);
 
-/// How long the answer to what is written may take: servers look at it first. Nothing waits for that but the end of a build, which has its own limit.
+/// How long writing may stand still, and its answer may take: servers look at it first. Nothing waits for that but the end of a build, which has its own limit.
 pub(super) const SAVED: Duration = Duration::from_secs(60);
 
 /// What comes more slowly than this many bytes in the time of [`ANSWER`] is given up.
@@ -155,7 +155,7 @@ impl Calls {
     ) -> Result<Bytes, Failure> {
         let moved = Moved::default();
         let (give, messages) = mpsc::channel(2);
-        let request = self.request(Queue(messages), &moved);
+        let request = self.request(Queue(messages, moved.clone()), &moved);
         let caller = self.caller(4096);
         let writing = async move {
             let mut answer = caller.begin(request, method).await?;
@@ -163,7 +163,7 @@ impl Calls {
             message.ok_or_else(|| Failure::Failed("it does not answer".to_owned()))
         };
         let runtime = self.runtime()?;
-        let answer = runtime.spawn(async move { watch(writing, &moved, SAVED).await });
+        let answer = runtime.spawn(async move { outlast(writing, &moved, SAVED).await });
         loop {
             let message = match next() {
                 Ok(Some(message)) => Bytes::from(message),
@@ -256,6 +256,26 @@ async fn watch<T>(
             return Err(Failure::Unreachable("what it sends comes too slowly".to_owned()));
         }
         (before, patience) = (now, ANSWER);
+    }
+}
+
+/// Waits for `call`, which writes, however long that takes, as long as it does not stand still for `patience`.
+async fn outlast<T>(
+    call: impl Future<Output = Result<T, Failure>>,
+    moved: &Moved,
+    patience: Duration,
+) -> Result<T, Failure> {
+    let mut call = std::pin::pin!(call);
+    let mut before = 0;
+    loop {
+        if let Ok(answer) = timeout(patience, &mut call).await {
+            return answer;
+        }
+        let now = moved.0.load(Ordering::Relaxed);
+        if now == before {
+            return Err(Failure::Unreachable("it does not answer in time".to_owned()));
+        }
+        before = now;
     }
 }
 
@@ -361,7 +381,7 @@ pub(super) fn of_code(code: Code) -> Failure {
     }
 }
 
-/// How many bytes of an answer have come.
+/// How many bytes of an answer have come, or of what is written have gone.
 #[derive(Clone, Default)]
 struct Moved(Arc<AtomicU64>);
 
@@ -419,14 +439,18 @@ impl Body for Counted {
     }
 }
 
-/// What is sent, as it is queued.
-struct Queue(mpsc::Receiver<Bytes>);
+/// What is sent, as it is queued; its bytes are counted.
+struct Queue(mpsc::Receiver<Bytes>, Moved);
 
 impl tokio_stream::Stream for Queue {
     type Item = Bytes;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        self.0.poll_recv(context)
+        let polled = self.0.poll_recv(context);
+        if let Poll::Ready(Some(message)) = &polled {
+            self.1.0.fetch_add(message.len() as u64, Ordering::Relaxed);
+        }
+        polled
     }
 }
 
@@ -466,5 +490,28 @@ impl Decoder for Plain {
     fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
         let length = Buf::remaining(from);
         Ok(Some(Buf::copy_to_bytes(from, length)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_may_take_long_and_not_stand_still() {
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        let patience = Duration::from_millis(500);
+        let moved = Moved::default();
+        let slow = async {
+            for _ in 0..8 {
+                moved.0.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(patience / 4).await;
+            }
+            Ok(())
+        };
+        assert!(runtime.block_on(outlast(slow, &moved, patience)).is_ok());
+        let stuck = std::future::pending::<Result<(), Failure>>();
+        let answer = runtime.block_on(outlast(stuck, &Moved::default(), patience));
+        assert!(matches!(answer, Err(Failure::Unreachable(_))));
     }
 }
