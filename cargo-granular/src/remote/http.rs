@@ -19,7 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use ureq::http::{Response, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body, Error, SendBody};
+use ureq::{Agent, Body, Error, Proxy, SendBody};
 
 /// How long it may take to find the host, and then to reach it.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -36,11 +36,14 @@ const WORTH_SQUEEZING: u64 = 16 * 1024;
 /// What comes more slowly than this many bytes in the time of [`ANSWER`] is given up.
 const SLOWEST: u64 = 16 * 1024;
 
-/// What speaks HTTP, with the patience that a remote is given.
-pub(super) fn agent() -> Agent {
+/// What speaks HTTP, with the patience that a remote is given. What is spoken to in the open because it is near is never spoken to through a proxy,
+/// which may be anywhere.
+pub(super) fn agent(is_near: bool) -> Agent {
     // What the system trusts, which may be a team's own authority.
     let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+    let proxy = if is_near { None } else { Proxy::try_from_env() };
     let config = Agent::config_builder()
+        .proxy(proxy)
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
@@ -87,7 +90,7 @@ impl Http {
         });
         let base = asked.place.base.clone();
         Self {
-            agent: agent(),
+            agent: agent(asked.place.is_near()),
             base,
             authorization,
             minds_encodings: Mutex::default(),
