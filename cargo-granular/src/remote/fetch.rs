@@ -125,7 +125,13 @@ impl Fetcher {
         let mut absent = Vec::new();
         for digest in blobs.into_iter().filter(|digest| !self.local.has_blob(digest)) {
             if digest.size == 0 {
-                self.local.take_in(*digest)?.keep()?;
+                match self.local.take_in(*digest)?.keep() {
+                    Err(StoreError::Damaged { what, how }) => {
+                        self.health.note_damage(&format!("{what}: {how}"));
+                        return Ok(false);
+                    }
+                    kept => kept?,
+                }
                 continue;
             }
             let Some(address) = entry.address(digest) else { return Ok(false) };

@@ -170,7 +170,8 @@ impl Origins {
     }
 }
 
-fn private_dir(dir: &Path) -> std::io::Result<()> {
+/// Makes a directory that only the user can read, and those above it.
+pub(super) fn private_dir(dir: &Path) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

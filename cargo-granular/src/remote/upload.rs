@@ -8,7 +8,7 @@ use super::health::{Health, What};
 use super::message::Entry;
 use super::name::{self, Address, Kind, Name, Naming};
 use super::native::{Found, Limits};
-use super::origin::Origins;
+use super::origin::{Origins, private_dir};
 use super::sensitive;
 use super::signer::{Made, Signer};
 use super::statement::{self, About};
@@ -174,8 +174,7 @@ impl Uploader {
     pub(super) fn save(&self, kind: Kind, key: Key, limits: Limits) {
         let note = self.shared.note(kind, &key);
         // Without a note it is written now or never.
-        let _ =
-            fs::create_dir_all(&self.shared.notes).and_then(|()| fs::write(note, limits.to_text()));
+        let _ = private_dir(&self.shared.notes).and_then(|()| fs::write(note, limits.to_text()));
         self.queue(kind, key, limits, Made::Now);
     }
 

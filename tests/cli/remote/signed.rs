@@ -665,7 +665,10 @@ fn what_a_pull_request_has_left_to_write_is_not_written_by_main() {
     let server = Server::start();
     let team = Signed::new(&server.url());
     let p = step_that_can_lie();
+    fs::create_dir_all(p.cache()).unwrap();
     team.pull_request(&p, 7).env("LIE", "lie").env("GRANULAR_REMOTE_WAIT", "0").run().success();
+    let notes = fs::metadata(p.cache().join("uploads")).unwrap();
+    assert_eq!(notes.permissions().mode() & 0o777, 0o700, "what is left is nobody else's business");
     server.clear();
     p.write("Cargo.toml", p.read("Cargo.toml") + "\n");
     team.main(&p).run().success();
