@@ -238,12 +238,7 @@ impl Wire for Http {
         if !is_there(&response)? {
             return Err(Failure::Gone);
         }
-        let mut take = |bytes: &[u8]| {
-            take(bytes).map_err(|error| match error {
-                StoreError::Damaged { how, .. } => Failure::Damaged(how),
-                error => Failure::Local(error),
-            })
-        };
+        let mut take = |bytes: &[u8]| Ok(take(bytes)?);
         match response.headers().get("content-encoding").map(|encoding| encoding.as_bytes()) {
             None | Some(b"identity") => {}
             Some(encoding) if encoding == zstd::NAME.as_bytes() => {

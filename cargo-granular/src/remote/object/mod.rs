@@ -201,10 +201,7 @@ impl Wire for Objects {
         take: &mut dyn FnMut(&[u8]) -> std::result::Result<(), StoreError>,
     ) -> std::result::Result<(), Failure> {
         self.get(&self.blob_path(&address.name), Size::Exactly(address.size), &mut |bytes| {
-            take(bytes).map_err(|error| match error {
-                StoreError::Damaged { how, .. } => Failure::Damaged(how),
-                error => Failure::Local(error),
-            })
+            Ok(take(bytes)?)
         })
     }
 
@@ -237,7 +234,7 @@ impl Wire for Objects {
 impl Objects {
     /// Keeps bytes, made small where that pays.
     fn save(&self, path: &Path, bytes: Vec<u8>) -> std::result::Result<(), Failure> {
-        match zstd::squeezed(&bytes) {
+        match zstd::squeezed(&bytes).filter(|_| bytes.len() >= zstd::LEAST) {
             Some(small) => self.put(path, small, true),
             None => self.put(path, bytes, false),
         }
