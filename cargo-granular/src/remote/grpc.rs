@@ -11,9 +11,9 @@ mod api;
 mod calls;
 
 use super::ask::{Asked, Credential};
-use super::http::base64;
 use super::message::{self, FileDigest};
 use super::name::{Address, Name, Naming};
+use super::patience::{ANSWER, SAVED};
 use super::wire::{Failure, Take, Terms, Together, Wire};
 use super::zstd::{self, Expander};
 use api::{
@@ -22,7 +22,7 @@ use api::{
     ReadRequest, ReadResponse, ServerCapabilities, UpdateActionResultRequest, UpdateBlob,
     UpdatedBlob, WriteRequest, WriteResponse,
 };
-use calls::{ANSWER, Calls, SAVED, There};
+use calls::{Calls, There};
 use granular::digest::CHUNK;
 use granular::store::StoreError;
 use prost::Message;
@@ -79,10 +79,7 @@ impl Grpc {
     /// The remote that was asked for. Speaks to nobody yet.
     pub(super) fn new(asked: &Asked) -> Self {
         let (is_encrypted, host, port, instance) = parts(&asked.place.base);
-        let authorization = asked.credential.as_ref().map(|credential| match credential {
-            Credential::Bearer(token) => format!("Bearer {token}"),
-            Credential::Basic(user) => format!("Basic {}", base64(user.as_bytes())),
-        });
+        let authorization = asked.credential.as_ref().map(Credential::authorization);
         let there = There { host: host.to_owned(), port, is_encrypted, authorization };
         Self { there, instance: instance.to_owned(), session: Mutex::default() }
     }

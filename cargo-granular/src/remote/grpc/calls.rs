@@ -2,6 +2,7 @@
 //!
 //! Nothing is repeated here: who asks decides on that. A connection that broke off is made anew by the next call.
 
+use crate::remote::patience::{ANSWER, CONNECT, SAVED, SLOWEST};
 use crate::remote::wire::Failure;
 use http_body::{Body, Frame, SizeHint};
 use hyper_util::rt::TokioIo;
@@ -29,18 +30,6 @@ use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Request, Status, Streaming};
 use ureq::http;
-
-/// How long it may take to find the host, and then to reach it.
-const CONNECT: Duration = Duration::from_secs(2);
-
-/// How long an answer may take to begin, and to go on.
-pub(super) const ANSWER: Duration = Duration::from_secs(3);
-
-/// How long writing may stand still, and its answer may take: servers look at it first. Nothing waits for that but the end of a build, which has its own limit.
-pub(super) const SAVED: Duration = Duration::from_secs(60);
-
-/// What comes more slowly than this many bytes in the time of [`ANSWER`] is given up.
-const SLOWEST: u64 = 16 * 1024;
 
 /// How many bytes of one answer may be under way before they are looked at. Each time that many costs a large blob another way there and back.
 const STREAM: u32 = 4 * 1024 * 1024;

@@ -4,6 +4,7 @@
 //! An answer that is not as it should be is turned into a [`Failure`] here, where all of it can be seen; who asked finds it again with [`failure`].
 
 use super::super::http::{self, Pace};
+use super::super::patience::SAVED;
 use super::super::place::is_loopback;
 use super::super::wire::Failure;
 use async_trait::async_trait;
@@ -88,9 +89,9 @@ impl Carrier {
             let config = agent.configure_request(Request::from_parts(parts, &bytes[..]));
             let config = match errand {
                 Errand::Object => config
-                    .timeout_recv_response(Some(http::SAVED))
-                    .timeout_per_read(Some(http::SAVED))
-                    .timeout_per_write(Some(http::SAVED)),
+                    .timeout_recv_response(Some(SAVED))
+                    .timeout_per_read(Some(SAVED))
+                    .timeout_per_write(Some(SAVED)),
                 Errand::Credentials if is_near => config.timeout_connect(Some(NEAR)),
                 Errand::Credentials => config,
             };

@@ -11,7 +11,7 @@ use super::ask::Asked;
 use super::message;
 use super::name::{Address, Name};
 use super::place::Place;
-use super::wire::{Failure, Wire};
+use super::wire::{self, Failure, Wire};
 use super::zstd::{self, Expander};
 use crate::trouble::{Result, Trouble};
 use carry::failure;
@@ -181,14 +181,9 @@ fn attributes(is_small: bool) -> Attributes {
 impl Wire for Objects {
     fn entry(&self, name: &Name) -> std::result::Result<Option<Vec<u8>>, Failure> {
         let mut message = Vec::new();
-        let mut take = |bytes: &[u8]| {
-            if message.len() + bytes.len() > message::SIZE_MAX {
-                return Err(Failure::Damaged("it is larger than any entry".to_owned()));
-            }
-            message.extend_from_slice(bytes);
-            Ok(())
-        };
-        match self.get(&self.entry_path(name), Size::AtMost(message::SIZE_MAX as u64), &mut take) {
+        let most = Size::AtMost(message::SIZE_MAX as u64);
+        let got = self.get(&self.entry_path(name), most, &mut wire::gathering(&mut message));
+        match got {
             Ok(()) => Ok(Some(message)),
             Err(Failure::Gone) => Ok(None),
             Err(failure) => Err(failure),
