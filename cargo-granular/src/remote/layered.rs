@@ -295,7 +295,8 @@ impl Layered {
         };
         let is_believed = match &self.trust {
             None => false,
-            Some(Trust::Anyone) => true,
+            // Those who can write there are trusted, and not those who can elsewhere: in a pull request the checkout can name any place.
+            Some(Trust::Anyone) => origin.remote == self.asked.place.host,
             Some(trust) => {
                 origin.key.is_some_and(|key| trust.holder(&key, &origin.domain).is_some())
             }

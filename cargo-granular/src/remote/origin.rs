@@ -147,17 +147,21 @@ impl Origins {
 
     /// Takes away what is known of results that the cache does not have any more.
     pub(crate) fn prune(&self) {
-        let Ok(notes) = fs::read_dir(&self.dir) else { return };
-        for note in notes.flatten() {
-            // All that is noted of one key.
-            let name = note.file_name();
-            let key = name.to_str().and_then(Hash::parse).map(Key);
-            let modified = note.metadata().and_then(|metadata| metadata.modified());
-            let age = modified.ok().and_then(|modified| modified.elapsed().ok());
-            let is_old = age.is_some_and(|age| age > GRACE);
-            if is_old && key.is_some_and(|key| !self.store.has_result(&key)) {
-                let _ = fs::remove_dir_all(note.path());
+        let entries = |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten();
+        for of_key in entries(&self.dir) {
+            let key = of_key.file_name().to_str().and_then(Hash::parse).map(Key);
+            if key.is_none_or(|key| self.store.has_result(&key)) {
+                continue;
             }
+            for note in entries(&of_key.path()) {
+                let modified = note.metadata().and_then(|metadata| metadata.modified());
+                let age = modified.ok().and_then(|modified| modified.elapsed().ok());
+                if age.is_some_and(|age| age > GRACE) {
+                    let _ = fs::remove_file(note.path());
+                }
+            }
+            // Which it is not where another one is noted meanwhile.
+            let _ = fs::remove_dir(of_key.path());
         }
     }
 

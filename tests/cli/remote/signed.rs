@@ -488,13 +488,15 @@ fn explain_says_who_has_signed_what_came_from_a_remote_and_where_it_was_made() {
 
     let third = p.elsewhere();
     team.reader(&third).run().success();
-    let note = || fs::read_dir(third.cache().join("origins")).unwrap().count();
+    let origins = third.cache().join("origins");
+    let note = || fs::read_dir(&origins).unwrap().count();
     assert_eq!(note(), 1);
     third.granular("gc --max-size 0").success();
     assert_eq!(note(), 1, "it is there before its result");
-    let entry = fs::read_dir(third.cache().join("origins")).unwrap().next().unwrap().unwrap();
+    let of_key = fs::read_dir(&origins).unwrap().next().unwrap().unwrap().path();
+    let entry = fs::read_dir(of_key).unwrap().next().unwrap().unwrap();
     let long_ago = std::time::SystemTime::now() - Duration::from_secs(2 * 60 * 60);
-    fs::File::open(entry.path()).unwrap().set_modified(long_ago).unwrap();
+    fs::File::options().append(true).open(entry.path()).unwrap().set_modified(long_ago).unwrap();
     third.granular("gc --max-size 0").success();
     assert_eq!(note(), 0, "it goes with the result");
 }
@@ -658,6 +660,14 @@ fn what_was_taken_from_somebody_who_is_not_trusted_any_more_is_not_used_any_more
     third.remove("target");
     team.reader(&third).run().success();
     assert_eq!((third.ran().len(), left(&third).as_str()), (1, "truth\n"));
+
+    // Who trusts anyone trusts those who can write at one place.
+    let (fourth, other) = (p.elsewhere(), Server::start());
+    reading(&fourth, &server.url()).run().success();
+    assert_eq!(left(&fourth), "lie\n");
+    fourth.remove("target");
+    reading(&fourth, &other.url()).run().success();
+    assert_eq!((fourth.ran().len(), left(&fourth).as_str()), (1, "truth\n"));
 }
 
 #[test]
