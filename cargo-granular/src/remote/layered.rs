@@ -349,6 +349,10 @@ impl Store for Layered {
         }
     }
 
+    fn stands_by(&self, key: &Key, result: &ActionResult) -> bool {
+        !self.is_foreign(key, result)
+    }
+
     fn fetch(&self, blobs: &[(Digest, PathBuf)]) -> std::result::Result<(), StoreError> {
         self.local.fetch(blobs)
     }

@@ -54,3 +54,4 @@ mod zstd;
 
 pub(crate) use layered::{finish, open, store, tell};
 pub(crate) use origin::{Origin, Origins};
+pub(crate) use standing::domain;

@@ -574,6 +574,29 @@ fn what_a_pull_request_has_brought_to_a_machine_is_none_of_mains() {
 }
 
 #[test]
+fn what_a_pull_request_has_brought_to_a_checkout_is_not_fresh_for_main() {
+    let server = Server::start();
+    let team = Signed::new(&server.url());
+    let p = step_that_can_lie();
+    team.pull_request(&p.elsewhere(), 7).env("LIE", "lie").run().success();
+    let shared = p.elsewhere();
+    // Fresh twice: the second time not even looked at.
+    for _ in 0..3 {
+        team.pull_request(&shared, 7).run().success();
+        assert_eq!((shared.ran().len(), left(&shared).as_str()), (0, "lie\n"));
+    }
+    let run = team.reader(&shared).env("GITHUB_REF", "refs/heads/main").run().success();
+    assert_eq!((shared.ran().len(), left(&shared).as_str()), (1, "truth\n"), "{run}");
+    let why = "what was restored is of somebody who is not trusted for this build";
+    assert!(run.stderr().contains(why), "{run}");
+    server.forget();
+    for _ in 0..2 {
+        team.reader(&shared).run().success();
+        assert!(shared.ran().is_empty() && server.requests().is_empty());
+    }
+}
+
+#[test]
 fn what_is_known_of_one_result_is_not_lost_over_another_that_could_not_be_brought() {
     let server = Server::start();
     let team = Signed::new(&server.url());
@@ -628,7 +651,10 @@ fn main_does_not_sign_what_a_pull_request_has_brought_in_the_place_of_what_main_
     team.pull_request(&p, 7).run().success();
     assert_eq!(left(&p), "lie\n");
     server.forget();
-    team.main(&p).run().success();
+    let other = step("other", ": > {out}/file", "inputs = []\noutputs = [\"{out}/file\"]");
+    p.write("Cargo.toml", p.read("Cargo.toml") + &other);
+    team.main(&p).arg("other").run().success();
+    assert!(server.count("PUT ac") > 0);
     assert_eq!(get(&server.url(), &name), None, "{:?}", server.counts());
 }
 
