@@ -118,7 +118,7 @@ impl Objects {
     fn put(&self, path: &Path, bytes: Vec<u8>, is_small: bool) -> std::result::Result<(), Failure> {
         let options = PutOptions { attributes: attributes(is_small), ..PutOptions::default() };
         let put = self.store.put_opts(path, PutPayload::from(bytes), options);
-        self.runtime.block_on(put).map(drop).map_err(|error| failure(&error))
+        self.runtime.block_on(put).map(drop).map_err(|error| unwritten(&error))
     }
 
     /// Keeps what `from` gives, in as many parts as it takes.
@@ -138,15 +138,15 @@ impl Objects {
         };
         self.runtime.block_on(async {
             let upload = self.store.put_multipart_opts(path, options).await;
-            let mut upload = upload.map_err(|error| failure(&error))?;
+            let mut upload = upload.map_err(|error| unwritten(&error))?;
             let put = async {
                 let mut next = first;
                 while !next.is_empty() {
                     let put = upload.put_part(PutPayload::from(next)).await;
-                    put.map_err(|error| failure(&error))?;
+                    put.map_err(|error| unwritten(&error))?;
                     next = part(from)?;
                 }
-                upload.complete().await.map(drop).map_err(|error| failure(&error))
+                upload.complete().await.map(drop).map_err(|error| unwritten(&error))
             };
             let put = put.await;
             // What is not taken away costs its owner, until a rule of the bucket does so.
@@ -167,6 +167,14 @@ fn part(from: &mut dyn Read) -> std::result::Result<Vec<u8>, Failure> {
 
 fn unreadable(error: io::Error) -> Failure {
     Failure::Failed(format!("a file of the local cache cannot be read: {error}"))
+}
+
+/// That there is nothing says of what is written that it could not be.
+fn unwritten(error: &object_store::Error) -> Failure {
+    match failure(error) {
+        Failure::Gone => Failure::Failed("it does not find where to write".to_owned()),
+        failure => failure,
+    }
 }
 
 fn attributes(is_small: bool) -> Attributes {
