@@ -133,7 +133,7 @@ impl Calls {
             }
             Ok(())
         };
-        self.runtime()?.block_on(watch(reading, &moved, patience))
+        self.runtime()?.block_on(watch(reading, &moved, Patience::reading(patience)))
     }
 
     /// Many messages, which `next` gives until there are none, for one.
@@ -152,7 +152,8 @@ impl Calls {
             message.ok_or_else(|| Failure::Failed("it does not answer".to_owned()))
         };
         let runtime = self.runtime()?;
-        let answer = runtime.spawn(async move { outlast(writing, &moved, SAVED).await });
+        let answer =
+            runtime.spawn(async move { watch(writing, &moved, Patience::writing(SAVED)).await });
         loop {
             let message = match next() {
                 Ok(Some(message)) => Bytes::from(message),
@@ -224,47 +225,49 @@ impl Caller {
     }
 }
 
-/// Waits for `call`, as long as something comes.
-async fn watch<T>(
-    call: impl Future<Output = Result<T, Failure>>,
-    moved: &Moved,
-    patience: Duration,
-) -> Result<T, Failure> {
-    let mut call = std::pin::pin!(call);
-    let mut before = 0;
-    let mut patience = patience;
-    loop {
-        if let Ok(answer) = timeout(patience, &mut call).await {
-            return answer;
-        }
-        let now = moved.0.load(Ordering::Relaxed);
-        if now == 0 {
-            return Err(Failure::Unreachable("it does not answer in time".to_owned()));
-        }
-        if now - before < SLOWEST {
-            return Err(Failure::Unreachable("what it sends comes too slowly".to_owned()));
-        }
-        (before, patience) = (now, ANSWER);
+/// How long a call may take, and how much of it has to move meanwhile.
+struct Patience {
+    /// How long nothing may move at first.
+    first: Duration,
+    /// In which time ...
+    then: Duration,
+    /// ... so many bytes have to move.
+    least: u64,
+}
+
+impl Patience {
+    /// With an answer, which is to begin within `first`.
+    fn reading(first: Duration) -> Self {
+        Self { first, then: ANSWER, least: SLOWEST }
+    }
+
+    /// With what is written: that may take long, and not stand still.
+    fn writing(at_most: Duration) -> Self {
+        Self { first: at_most, then: at_most, least: 1 }
     }
 }
 
-/// Waits for `call`, which writes, however long that takes, as long as it does not stand still for `patience`.
-async fn outlast<T>(
+/// Waits for `call`, as long as it moves.
+async fn watch<T>(
     call: impl Future<Output = Result<T, Failure>>,
     moved: &Moved,
-    patience: Duration,
+    patience: Patience,
 ) -> Result<T, Failure> {
     let mut call = std::pin::pin!(call);
     let mut before = 0;
+    let mut wait = patience.first;
     loop {
-        if let Ok(answer) = timeout(patience, &mut call).await {
+        if let Ok(answer) = timeout(wait, &mut call).await {
             return answer;
         }
         let now = moved.0.load(Ordering::Relaxed);
         if now == before {
             return Err(Failure::Unreachable("it does not answer in time".to_owned()));
         }
-        before = now;
+        if now - before < patience.least {
+            return Err(Failure::Unreachable("what it sends comes too slowly".to_owned()));
+        }
+        (before, wait) = (now, patience.then);
     }
 }
 
@@ -498,9 +501,9 @@ mod tests {
             }
             Ok(())
         };
-        assert!(runtime.block_on(outlast(slow, &moved, patience)).is_ok());
+        assert!(runtime.block_on(watch(slow, &moved, Patience::writing(patience))).is_ok());
         let stuck = std::future::pending::<Result<(), Failure>>();
-        let answer = runtime.block_on(outlast(stuck, &Moved::default(), patience));
+        let answer = runtime.block_on(watch(stuck, &Moved::default(), Patience::writing(patience)));
         assert!(matches!(answer, Err(Failure::Unreachable(_))));
     }
 }
