@@ -17,6 +17,8 @@ pub enum DirtyReason {
     LastRunUnfinished,
     /// Inputs changed during the last run, or outputs behind it, so that its result was not kept.
     LastRunDisturbed,
+    /// What stands there was restored from a store that would not give it now, and says so.
+    Disowned,
     /// The fingerprint's format is another.
     FormatChanged,
     /// The command is another.
@@ -66,6 +68,7 @@ impl DirtyReason {
             Self::LastRunFailed => "last-run-failed",
             Self::LastRunUnfinished => "last-run-unfinished",
             Self::LastRunDisturbed => "last-run-disturbed",
+            Self::Disowned => "disowned",
             Self::FormatChanged => "format-changed",
             Self::CommandChanged => "command-changed",
             Self::DirectoryChanged => "directory-changed",
@@ -149,6 +152,7 @@ impl DirtyReason {
             "last-run-failed" => Self::LastRunFailed,
             "last-run-unfinished" => Self::LastRunUnfinished,
             "last-run-disturbed" => Self::LastRunDisturbed,
+            "disowned" => Self::Disowned,
             "format-changed" => Self::FormatChanged,
             "command-changed" => Self::CommandChanged,
             "directory-changed" => Self::DirectoryChanged,
@@ -192,6 +196,9 @@ impl fmt::Display for DirtyReason {
             Self::LastRunDisturbed => {
                 f.write_str("its inputs or outputs changed during its last run")
             }
+            Self::Disowned => {
+                f.write_str("what was restored is of somebody who is not trusted for this build")
+            }
             Self::FormatChanged => {
                 f.write_str("this version of cargo granular makes keys in another way")
             }
@@ -234,6 +241,7 @@ mod tests {
             DirtyReason::LastRunFailed,
             DirtyReason::LastRunUnfinished,
             DirtyReason::LastRunDisturbed,
+            DirtyReason::Disowned,
             DirtyReason::FormatChanged,
             DirtyReason::CommandChanged,
             DirtyReason::DirectoryChanged,

@@ -388,6 +388,7 @@ pub(super) fn recorded(
     Ok(Err(match ground.records.get(&action.name.to_string()) {
         Some(Ok(record)) if record.key == fingerprint.key => {
             match disturbed_output(ground, id, &record).map_err(environment)? {
+                None if is_disowned(ground, &record) => vec![DirtyReason::Disowned],
                 None => return Ok(Ok(record)),
                 Some(path) => vec![DirtyReason::OutputChanged(path)],
             }
@@ -396,6 +397,12 @@ pub(super) fn recorded(
         Some(Err(forgotten)) => after_forgetting(forgotten.why, since()),
         None => vec![DirtyReason::NeverRan],
     }))
+}
+
+/// Whether what is in place came out of a store that does not stand by it any more.
+fn is_disowned(ground: &Ground<'_>, record: &Record) -> bool {
+    let store = ground.store.filter(|_| record.source.is_some());
+    store.is_some_and(|store| !store.stands_by(&record.key, &record.result))
 }
 
 /// The first output that is not what the record says.

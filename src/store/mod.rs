@@ -33,6 +33,11 @@ pub trait Store: Send + Sync {
     /// The result filed under `key`. `Ok(None)` is a plain miss.
     fn result(&self, key: &Key) -> Result<Option<ActionResult>, StoreError>;
 
+    /// Whether a result that a checkout once got from a store, and has in place, may stay there: whether this store would still give it.
+    fn stands_by(&self, _key: &Key, _result: &ActionResult) -> bool {
+        true
+    }
+
     /// Writes each blob to a new file at its path, whose directory exists. On an error some of the files may be there: the caller removes them.
     /// Only here an error may be [`StoreError::Destination`].
     fn fetch(&self, blobs: &[(Digest, PathBuf)]) -> Result<(), StoreError>;

@@ -133,6 +133,9 @@ fn question(
     words.extend(asked.steps.iter().map(String::as_str));
     words.push("packages");
     words.extend(chosen.packages.iter().map(String::as_str));
+    // What was taken from another domain is not fresh in this one.
+    let domain = remote::domain(&session.env).ok();
+    words.extend(["domain", domain.as_ref().map_or("", |domain| domain.as_str())]);
     Ok(Some(Question::new(&words, &session.env, began)))
 }
 

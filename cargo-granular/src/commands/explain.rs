@@ -273,7 +273,7 @@ fn signed(origin: &Origin, now: Timestamp) -> String {
     let when = origin.time.map(|time| format!(", {}", ago(time.saturating_mul(1000), now)));
     let made = match origin.made() {
         made if made.is_empty() => made,
-        made => format!("It was made {made}.\n"),
+        made => format!("It was made {}.\n", wording::one_line(&made)),
     };
     let text = format!(
         "It came from remote {}, signed by {}{}.\n{made}",

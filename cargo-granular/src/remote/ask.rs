@@ -53,6 +53,31 @@ pub(super) enum Credential {
     Basic(String),
 }
 
+impl Credential {
+    /// The value of the header that says it.
+    pub(super) fn authorization(&self) -> String {
+        match self {
+            Self::Bearer(token) => format!("Bearer {token}"),
+            Self::Basic(user) => format!("Basic {}", base64(user.as_bytes())),
+        }
+    }
+}
+
+/// What follows `Basic` in the header that says who we are.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let bits = group.iter().fold(0, |bits, byte| bits << 8 | u32::from(*byte))
+            << (8 * (3 - group.len()));
+        for place in 0..4 {
+            let digit = DIGITS[(bits >> (18 - 6 * place) & 63) as usize];
+            text.push(if place <= group.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
 impl std::fmt::Debug for Credential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("[a secret]")
@@ -236,6 +261,15 @@ mod tests {
     }
 
     const SETTING: Option<&str> = Some("https://setting.example");
+
+    #[test]
+    fn users_and_passwords_are_written_as_servers_read_them() {
+        for (bytes, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
+        {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
 
     #[test]
     fn the_flag_is_stronger_than_the_variable_and_that_than_the_setting() {

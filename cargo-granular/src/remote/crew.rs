@@ -2,6 +2,7 @@
 //! not done when the program ends was not done.
 
 use std::collections::VecDeque;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -65,7 +66,8 @@ impl Shared {
             match queue.jobs.pop_front() {
                 Some(job) => {
                     drop(queue);
-                    job();
+                    // One that ends by itself takes its channel with it, and not the thread that others wait for.
+                    let _ = panic::catch_unwind(AssertUnwindSafe(job));
                     queue = self.lock();
                 }
                 None => {
@@ -96,5 +98,22 @@ mod tests {
         assert!(all.iter().map(|(number, _)| *number).eq(0..100));
         let threads: std::collections::HashSet<_> = all.iter().map(|(_, thread)| thread).collect();
         assert!((1..=3).contains(&threads.len()));
+    }
+
+    #[test]
+    fn a_job_that_panics_takes_no_thread_away() {
+        let crew = Crew::new(1);
+        let (done, told) = mpsc::channel();
+        for number in 0..3 {
+            let done = done.clone();
+            crew.give(move || {
+                let done = done;
+                assert!(number == 2, "as a fault of ours would");
+                done.send(number).unwrap();
+            });
+        }
+        drop(done);
+        let told = told.recv_timeout(std::time::Duration::from_secs(60));
+        assert_eq!(told, Ok(2));
     }
 }

@@ -125,7 +125,13 @@ impl Fetcher {
         let mut absent = Vec::new();
         for digest in blobs.into_iter().filter(|digest| !self.local.has_blob(digest)) {
             if digest.size == 0 {
-                self.local.take_in(*digest)?.keep()?;
+                match self.local.take_in(*digest)?.keep() {
+                    Err(StoreError::Damaged { what, how }) => {
+                        self.health.note_damage(&format!("{what}: {how}"));
+                        return Ok(false);
+                    }
+                    kept => kept?,
+                }
                 continue;
             }
             let Some(address) = entry.address(digest) else { return Ok(false) };
@@ -150,6 +156,8 @@ impl Fetcher {
                 });
             });
         }
+        // So that one that ended by itself is not waited for.
+        drop(done);
         for _ in 0..asked {
             let answer = self.next(&told);
             if !matches!(answer, Some(Ok(()))) {
@@ -201,6 +209,7 @@ fn bring_blobs(
         Request::Together(blobs) => {
             let Some(wire) = wire.together() else { return Err(Failure::NotAsked) };
             let addresses: Vec<Address> = blobs.iter().map(|(_, address)| *address).collect();
+            let mut kept = BTreeSet::new();
             wire.blobs(&addresses, &mut |place, bytes| {
                 let Some((digest, address)) = blobs.get(place) else { return Ok(()) };
                 let mut taking = Taking::begin(local, naming, *digest)?;
@@ -208,8 +217,15 @@ fn bring_blobs(
                     .take(bytes)
                     .map_err(Failure::from)
                     .and_then(|()| taking.keep(address))
-                    .map_err(|failure| of_blob(address, failure))
-            })
+                    .map_err(|failure| of_blob(address, failure))?;
+                kept.insert(place);
+                Ok(())
+            })?;
+            // An entry that says of two blobs that they are the same one there gets one for both.
+            match kept.len() == blobs.len() {
+                true => Ok(()),
+                false => Err(Failure::Damaged("it gives fewer blobs than it has".to_owned())),
+            }
         }
     });
     let blobs = match request {

@@ -9,28 +9,27 @@
 
 mod api;
 mod calls;
-mod packed;
 
 use super::ask::{Asked, Credential};
-use super::http::base64;
 use super::message::{self, FileDigest};
 use super::name::{Address, Name, Naming};
+use super::patience::{ANSWER, SAVED};
 use super::wire::{Failure, Take, Terms, Together, Wire};
+use super::zstd::{self, Expander};
 use api::{
     ActionCacheUpdateCapabilities, BatchReadBlobsRequest, BatchUpdateBlobsRequest,
     FindMissingBlobsRequest, GetActionResultRequest, GetCapabilitiesRequest, Printed, ReadBlob,
     ReadRequest, ReadResponse, ServerCapabilities, UpdateActionResultRequest, UpdateBlob,
     UpdatedBlob, WriteRequest, WriteResponse,
 };
-use calls::{ANSWER, Calls, SAVED, There};
+use calls::{Calls, There};
 use granular::digest::CHUNK;
 use granular::store::StoreError;
-use packed::{Packer, Unpacker};
 use prost::Message;
 use prost::bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use tonic::Code;
 use ureq::http::uri::Authority;
@@ -80,10 +79,7 @@ impl Grpc {
     /// The remote that was asked for. Speaks to nobody yet.
     pub(super) fn new(asked: &Asked) -> Self {
         let (is_encrypted, host, port, instance) = parts(&asked.place.base);
-        let authorization = asked.credential.as_ref().map(|credential| match credential {
-            Credential::Bearer(token) => format!("Bearer {token}"),
-            Credential::Basic(user) => format!("Basic {}", base64(user.as_bytes())),
-        });
+        let authorization = asked.credential.as_ref().map(Credential::authorization);
         let there = There { host: host.to_owned(), port, is_encrypted, authorization };
         Self { there, instance: instance.to_owned(), session: Mutex::default() }
     }
@@ -218,14 +214,13 @@ impl Session {
         address: &Address,
         take: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
     ) -> Result<(), Failure> {
-        let mut unpacker = match self.packs {
-            true => Some(Unpacker::new().map_err(|error| broken(&error))?),
+        let mut expander = match self.packs {
+            true => Some(Expander::new(address.size)?),
             false => None,
         };
         let resource_name = api::read_name(&self.instance, address, self.terms.naming, self.packs);
         let request = ReadRequest { resource_name }.encode_to_vec();
-        // As much as comes of that many bytes where nothing can be made shorter.
-        let most = address.size.saturating_add(address.size / 64).saturating_add(64 * 1024);
+        let most = zstd::most(address.size);
         let (mut come, mut empty) = (0, 0);
         self.calls.read(api::READ, request, PIECE, ANSWER, &mut |answer| {
             let ReadResponse { data } = read(answer)?;
@@ -234,17 +229,12 @@ impl Session {
             if come > most || empty > EMPTY {
                 return Err(Failure::Damaged("more comes than was announced".to_owned()));
             }
-            let Some(unpacker) = &mut unpacker else { return Ok(take(&data)?) };
-            let mut packed = &data[..];
-            while let Some(piece) = unpacker.next(&mut packed).map_err(|error| broken(&error))? {
-                take(piece)?;
+            match &mut expander {
+                Some(expander) => expander.take(&data, &mut |bytes| Ok(take(bytes)?)),
+                None => Ok(take(&data)?),
             }
-            Ok(())
         })?;
-        match unpacker.is_none_or(|unpacker| unpacker.is_whole()) {
-            true => Ok(()),
-            false => Err(Failure::Damaged("it is cut".to_owned())),
-        }
+        expander.map_or(Ok(()), Expander::finish)
     }
 
     fn missing(&self, addresses: &[Address]) -> Result<BTreeSet<Name>, Failure> {
@@ -269,17 +259,23 @@ impl Session {
     fn save_blob(&self, address: &Address, file: &File) -> Result<(), Failure> {
         let unreadable =
             |error: io::Error| Failure::Failed(format!("a blob cannot be read here: {error}"));
-        let mut source = match self.packs {
-            true => Source::Packed(Box::new(Packer::new(file).map_err(unreadable)?)),
-            false => Source::Plain(file),
+        let small = match self.packs {
+            true => zstd::squeezing(file).map_err(unreadable)?,
+            false => None,
         };
-        let name = api::write_name(&self.instance, address, self.terms.naming, self.packs);
+        let is_small = small.is_some();
+        let mut source: Box<dyn Read + '_> = match small {
+            Some(small) => Box::new(small),
+            None => Box::new(file),
+        };
+        let name = api::write_name(&self.instance, address, self.terms.naming, is_small);
         let (mut sent, mut is_finished) = (0_i64, false);
         let answer = self.calls.write(api::WRITE, &mut || {
             if is_finished {
                 return Ok(None);
             }
-            let data = source.next()?;
+            let mut data = Vec::new();
+            (&mut source).take(CHUNK as u64).read_to_end(&mut data)?;
             is_finished = data.is_empty();
             let resource_name = if sent == 0 { name.clone() } else { String::new() };
             let length = i64::try_from(data.len()).unwrap_or_default();
@@ -289,8 +285,8 @@ impl Session {
             Ok(Some(request.encode_to_vec()))
         })?;
         let WriteResponse { committed_size } = read(answer)?;
-        // Of what is packed servers say now this and now that.
-        match self.packs || u64::try_from(committed_size) == Ok(address.size) {
+        // Of what is made small servers say now this and now that.
+        match is_small || u64::try_from(committed_size) == Ok(address.size) {
             true => Ok(()),
             false => Err(Failure::Failed(format!(
                 "it says that it has kept {committed_size} bytes of {}",
@@ -301,7 +297,7 @@ impl Session {
 
     fn save_blobs(&self, blobs: &[(Address, Vec<u8>)]) -> Result<(), Failure> {
         let request = |(address, bytes): &(Address, Vec<u8>)| {
-            let packed = self.unpacks_together.then(|| packed::pack(bytes)).flatten();
+            let packed = self.unpacks_together.then(|| zstd::squeezed(bytes)).flatten();
             let compressor = if packed.is_some() { api::ZSTD } else { api::IDENTITY };
             let data = packed.unwrap_or_else(|| bytes.clone());
             UpdateBlob { digest: api::digest(address), data, compressor }
@@ -438,7 +434,7 @@ impl Together for Grpc {
                 api::IDENTITY => take(place, &blob.data)?,
                 api::ZSTD => {
                     let size = usize::try_from(address.size).unwrap_or_default();
-                    let bytes = packed::unpack(&blob.data, size);
+                    let bytes = zstd::expanded(&blob.data, size);
                     let broken = || {
                         Failure::Damaged(format!(
                             "the blob {} cannot be unpacked to {size} bytes",
@@ -476,36 +472,12 @@ fn parts(base: &str) -> (bool, &str, u16, &str) {
     }
 }
 
-/// The bytes of a blob, as they are sent.
-enum Source<'a> {
-    Plain(&'a File),
-    Packed(Box<Packer<&'a File>>),
-}
-
-impl Source<'_> {
-    /// The next piece; an empty one is the end.
-    fn next(&mut self) -> io::Result<Vec<u8>> {
-        match self {
-            Self::Packed(packer) => packer.next(),
-            Self::Plain(file) => {
-                let mut bytes = Vec::new();
-                file.take(CHUNK as u64).read_to_end(&mut bytes)?;
-                Ok(bytes)
-            }
-        }
-    }
-}
-
 fn read<T: Message + Default>(message: Bytes) -> Result<T, Failure> {
     T::decode(message).map_err(|_| unread("its answer cannot be read"))
 }
 
 fn unread(how: &str) -> Failure {
     Failure::Damaged(how.to_owned())
-}
-
-fn broken(error: &io::Error) -> Failure {
-    Failure::Damaged(format!("it cannot be unpacked: {error}"))
 }
 
 /// What the status of one blob among several means; `None` if all is well.

@@ -6,9 +6,9 @@
 //! of an encoding: others would keep what it stands for under the name of something else. See [`Http::minds_encodings`].
 
 use super::ask::{Asked, Credential};
-use super::message;
 use super::name::{Address, Name};
-use super::wire::{Failure, Wire};
+use super::patience::{ANSWER, CONNECT, SAVED, SLOWEST};
+use super::wire::{self, Failure, Wire};
 use super::zstd::{self, Expander};
 use granular::digest::CHUNK;
 use granular::store::StoreError;
@@ -16,31 +16,22 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use ureq::http::{Response, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body, Error, SendBody};
-
-/// How long it may take to find the host, and then to reach it.
-const CONNECT: Duration = Duration::from_secs(2);
-
-/// How long an answer may take to begin, and to go on.
-const ANSWER: Duration = Duration::from_secs(3);
-
-/// How long writing may stand still, and its answer may take: servers look at it first. Nothing waits for that but the end of a build, which has its own limit.
-pub(super) const SAVED: Duration = Duration::from_secs(60);
+use ureq::{Agent, Body, Error, Proxy, SendBody};
 
 /// For what is smaller it is not worth it to ask whether it may be made small, in bytes.
 const WORTH_SQUEEZING: u64 = 16 * 1024;
 
-/// What comes more slowly than this many bytes in the time of [`ANSWER`] is given up.
-const SLOWEST: u64 = 16 * 1024;
-
-/// What speaks HTTP, with the patience that a remote is given.
-pub(super) fn agent() -> Agent {
+/// What speaks HTTP, with the patience that a remote is given. What is spoken to in the open because it is near is never spoken to through a proxy,
+/// which may be anywhere.
+pub(super) fn agent(is_near: bool) -> Agent {
     // What the system trusts, which may be a team's own authority.
     let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+    let proxy = if is_near { None } else { Proxy::try_from_env() };
     let config = Agent::config_builder()
+        .proxy(proxy)
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
@@ -81,13 +72,10 @@ enum Sent {
 impl Http {
     /// The remote that was asked for. Speaks to nobody yet.
     pub(super) fn new(asked: &Asked) -> Self {
-        let authorization = asked.credential.as_ref().map(|credential| match credential {
-            Credential::Bearer(token) => format!("Bearer {token}"),
-            Credential::Basic(user) => format!("Basic {}", base64(user.as_bytes())),
-        });
+        let authorization = asked.credential.as_ref().map(Credential::authorization);
         let base = asked.place.base.clone();
         Self {
-            agent: agent(),
+            agent: agent(asked.place.is_near()),
             base,
             authorization,
             minds_encodings: Mutex::default(),
@@ -214,14 +202,7 @@ impl Wire for Http {
             return Ok(None);
         }
         let mut message = Vec::new();
-        let mut take = |bytes: &[u8]| {
-            if message.len() + bytes.len() > message::SIZE_MAX {
-                return Err(Failure::Damaged("it is larger than any entry".to_owned()));
-            }
-            message.extend_from_slice(bytes);
-            Ok(())
-        };
-        receive(&mut response, &mut take)?;
+        receive(&mut response, &mut wire::gathering(&mut message))?;
         Ok(Some(message))
     }
 
@@ -235,12 +216,7 @@ impl Wire for Http {
         if !is_there(&response)? {
             return Err(Failure::Gone);
         }
-        let mut take = |bytes: &[u8]| {
-            take(bytes).map_err(|error| match error {
-                StoreError::Damaged { how, .. } => Failure::Damaged(how),
-                error => Failure::Local(error),
-            })
-        };
+        let mut take = |bytes: &[u8]| Ok(take(bytes)?);
         match response.headers().get("content-encoding").map(|encoding| encoding.as_bytes()) {
             None | Some(b"identity") => {}
             Some(encoding) if encoding == zstd::NAME.as_bytes() => {
@@ -389,34 +365,5 @@ pub(super) fn failure(error: Error) -> Failure {
             _ => Failure::Unreachable(format!("it cannot be reached: {error}")),
         },
         error => Failure::Broken(format!("its answer cannot be read: {error}")),
-    }
-}
-
-/// What follows `Basic` in the header that says who we are.
-pub(super) fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for group in bytes.chunks(3) {
-        let bits = group.iter().fold(0, |bits, byte| bits << 8 | u32::from(*byte))
-            << (8 * (3 - group.len()));
-        for place in 0..4 {
-            let digit = DIGITS[(bits >> (18 - 6 * place) & 63) as usize];
-            text.push(if place <= group.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::base64;
-
-    #[test]
-    fn users_and_passwords_are_written_as_servers_read_them() {
-        for (bytes, text) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
-        {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
     }
 }

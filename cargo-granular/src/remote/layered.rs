@@ -125,15 +125,16 @@ pub(crate) fn open(
         cache.max_size,
         trust.clone(),
     );
+    let origins = Origins::new(cache);
     let may_write = asked.read_only.is_none() && !looks_only;
     let uploader = may_write.then(|| {
         let notes = notes(cache, &asked, &standing.domain);
         let signer = Signer::new(&standing, &session.env, root);
-        Uploader::new(wire, Arc::clone(&health), Arc::clone(&local), notes, signer, trust)
+        let (health, local) = (Arc::clone(&health), Arc::clone(&local));
+        Uploader::new(wire, health, local, origins.clone(), notes, signer, trust)
     });
     uploader.iter().for_each(Uploader::resume);
     let name = format!("remote {host}");
-    let origins = Origins::new(cache);
     let (known, was_missed) = (Mutex::default(), AtomicBool::new(false));
     Ok(Some(Layered {
         local,
@@ -288,9 +289,14 @@ impl Layered {
     /// Whether a result of the local cache came from a remote, and would not be taken from there now: it is out of a domain that is not read here, such as that of a pull request which was
     /// built on this machine, or signed by somebody who is not trusted any more.
     fn is_foreign(&self, key: &Key, result: &ActionResult) -> bool {
-        let Some(origin) = self.origins.of(key, result) else { return false };
+        let Some(origin) = self.origins.of(key, result) else {
+            // What came from somewhere and cannot be said from where.
+            return self.origins.has(key, result);
+        };
         let is_believed = match &self.trust {
-            None | Some(Trust::Anyone) => true,
+            None => false,
+            // Those who can write there are trusted, and not those who can elsewhere: in a pull request the checkout can name any place.
+            Some(Trust::Anyone) => origin.remote == self.asked.place.host,
             Some(trust) => {
                 origin.key.is_some_and(|key| trust.holder(&key, &origin.domain).is_some())
             }
@@ -341,6 +347,10 @@ impl Store for Layered {
             Some(result) => Ok(Some(result)),
             None => local,
         }
+    }
+
+    fn stands_by(&self, key: &Key, result: &ActionResult) -> bool {
+        !self.is_foreign(key, result)
     }
 
     fn fetch(&self, blobs: &[(Digest, PathBuf)]) -> std::result::Result<(), StoreError> {

@@ -1,11 +1,11 @@
 //! The remote cache: results that machines share. What is right is the library's business; what is here only brings results and their blobs
 //! into the cache of this machine and takes them from there, so that every restore is one from the local cache.
 //!
-//! In reading order: [`ask`] says which remote is meant and what may be done with it ([`place`], [`ci`]); [`layered`] is the store that a build
-//! is given; [`fetch`] and [`upload`] do its work on threads of their own ([`crew`]); [`health`] decides when a remote that misbehaves is left alone
-//! and what is told of it. [`wire`] is what a kind of remote has to be able to do; [`http`], [`grpc`] and [`object`] are the kinds that there are. [`message`] and [`name`]
-//! translate what we keep into what servers of Bazel's caches know; [`native`] finds what is of use in one place only, [`sensitive`] what looks like a secret.
-//! [`standing`] says as whom this machine reads and writes, [`statement`] and [`signer`] what is signed and by whom it may be, [`origin`] remembers it.
+//! In reading order: [`ask`] says which remote is meant and what may be done with it ([`place`], [`ci`]); [`standing`] as whom this machine reads and
+//! writes; [`layered`] is the store that a build is given; [`fetch`] and [`upload`] do its work on threads of their own ([`crew`]); [`health`] decides when a remote that misbehaves
+//! is left alone and what is told of it. [`message`] and [`name`] translate what we keep into what servers of Bazel's caches know; [`statement`] and [`signer`] say what is signed and by
+//! whom it may be, [`origin`] remembers it; [`native`] finds what is of use in one place only, [`sensitive`] what looks like a secret. [`wire`] is what a kind of remote has to be able to do;
+//! [`http`], [`grpc`] and [`object`] are the kinds that there are, with the same [`patience`] and what is made small by [`zstd`] alike.
 //!
 //! # What lies on a remote
 //!
@@ -42,6 +42,7 @@ mod name;
 mod native;
 mod object;
 mod origin;
+mod patience;
 mod place;
 mod sensitive;
 mod signer;
@@ -53,3 +54,4 @@ mod zstd;
 
 pub(crate) use layered::{finish, open, store, tell};
 pub(crate) use origin::{Origin, Origins};
+pub(crate) use standing::domain;

@@ -1,4 +1,6 @@
-//! What is known of results that came from a remote: a file for each, beside the local cache, with what was signed of it.
+//! What is known of results that came from a remote: a file `origins/KEY/TEXT` for each, beside the local cache, with what was signed of it. TEXT is the hash of the result's text, so that what is
+//! noted of one result takes the place of nothing that is noted of another one of the same key, which may be the one that the cache has: out of another domain, brought by another process, or still there since
+//! this one could not be brought.
 //!
 //! ```text
 //! granular-origin 1
@@ -8,8 +10,8 @@
 //! signer "ci"
 //! ```
 //!
-//! and behind that the statement as it was signed (see [`super::statement`]). There is no `signer` and no statement where nobody has signed, and anyone is believed. `text` is the hash of the
-//! result's text: where the result of that key has been made here since, this is about another one, and says nothing.
+//! and behind that the statement as it was signed (see [`super::statement`]). There is no `signer` and no statement where nobody has signed, and anyone is believed. A result of which there is no
+//! file was made here; one whose file cannot be read was not.
 
 use super::statement::{Statement, Voucher};
 use crate::cache::Cache;
@@ -23,7 +25,7 @@ use granular::result::ActionResult;
 use granular::store::Store as _;
 use granular::store::local::LocalStore;
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,14 +66,14 @@ pub(crate) struct Origin {
 impl Origins {
     /// Those of a cache.
     pub(crate) fn new(cache: &Cache) -> Self {
-        Self { dir: cache.dir.join("signed"), store: Arc::clone(&cache.store) }
+        Self { dir: cache.dir.join("origins"), store: Arc::clone(&cache.store) }
     }
 
     /// Where the result came from that a step was restored from; `None` for one that was not.
     pub(crate) fn of_restored(&self, finished: &Finished) -> Option<Origin> {
         let key = finished.key.filter(|_| matches!(finished.status, Status::Restored { .. }))?;
         // Most have none, and that is seen without reading the result.
-        self.path(&key).exists().then_some(())?;
+        self.dir_of(&key).exists().then_some(())?;
         self.of(&key, &self.store.result(&key).ok()??)
     }
 
@@ -89,49 +91,77 @@ impl Origins {
         canon::quote(&mut note, remote);
         note.push_str("\ndomain");
         canon::quote(&mut note, domain.as_str());
-        note.push_str(&format!("\ntext {}\n", Hash::of(text)));
+        let text = Hash::of(text);
+        note.push_str(&format!("\ntext {text}\n"));
         if let Some(signer) = &voucher.signer {
             note.push_str("signer");
             canon::quote(&mut note, signer);
             note.push('\n');
             note.push_str(&voucher.statement);
         }
-        let (path, new) =
-            (self.path(key), self.dir.join(format!("new-{}-{key}", std::process::id())));
-        let _ = private_dir(&self.dir);
-        let kept = fs::write(&new, note).and_then(|()| fs::rename(&new, path));
+        let dir = self.dir_of(key);
+        let new = dir.join(format!("new-{}-{text}", std::process::id()));
+        let _ = private_dir(&dir);
+        let kept = fs::write(&new, note).and_then(|()| fs::rename(&new, self.path(key, &text)));
         if kept.is_err() {
             let _ = fs::remove_file(&new);
         }
         kept.is_ok()
     }
 
-    fn path(&self, key: &Key) -> PathBuf {
+    fn dir_of(&self, key: &Key) -> PathBuf {
         self.dir.join(key.to_string())
+    }
+
+    fn path(&self, key: &Key, text: &Hash) -> PathBuf {
+        self.dir_of(key).join(text.to_string())
+    }
+
+    /// Where it is noted where this result came from. Most results are of this machine, and that is seen without their hash.
+    fn noted(&self, key: &Key, result: &ActionResult) -> Option<(PathBuf, Hash)> {
+        let is_absent = |path: &Path| {
+            path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
+        };
+        if is_absent(&self.dir_of(key)) {
+            return None;
+        }
+        let text = Hash::of(result.to_text(key).as_bytes());
+        let path = self.path(key, &text);
+        (!is_absent(&path)).then_some((path, text))
+    }
+
+    /// Whether this result came from a remote, whatever else is known of it.
+    pub(super) fn has(&self, key: &Key, result: &ActionResult) -> bool {
+        self.noted(key, result).is_some()
     }
 
     /// Where this result came from; `None` if it was made on this machine, or nothing is known.
     pub(crate) fn of(&self, key: &Key, result: &ActionResult) -> Option<Origin> {
+        let (path, text) = self.noted(key, result)?;
         let mut note = String::new();
         // One that is larger ends in its middle, and is none.
-        File::open(self.path(key)).ok()?.take(SIZE_MAX).read_to_string(&mut note).ok()?;
-        let (text, origin) = read(&note)?;
-        (text == Hash::of(result.to_text(key).as_bytes())).then_some(origin)
+        File::open(path).ok()?.take(SIZE_MAX).read_to_string(&mut note).ok()?;
+        let (of, origin) = read(&note)?;
+        (of == text).then_some(origin)
     }
 
     /// Takes away what is known of results that the cache does not have any more.
     pub(crate) fn prune(&self) {
-        let Ok(notes) = fs::read_dir(&self.dir) else { return };
-        for note in notes.flatten() {
-            let name = note.file_name();
-            let key = name.to_str().and_then(Hash::parse).map(Key);
-            let modified = note.metadata().and_then(|metadata| metadata.modified());
-            let age = modified.ok().and_then(|modified| modified.elapsed().ok());
-            let is_old = age.is_some_and(|age| age > GRACE);
-            // One that is being made has another name.
-            if is_old && key.is_some_and(|key| !self.store.has_result(&key)) {
-                let _ = fs::remove_file(note.path());
+        let entries = |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten();
+        for of_key in entries(&self.dir) {
+            let key = of_key.file_name().to_str().and_then(Hash::parse).map(Key);
+            if key.is_none_or(|key| self.store.has_result(&key)) {
+                continue;
             }
+            for note in entries(&of_key.path()) {
+                let modified = note.metadata().and_then(|metadata| metadata.modified());
+                let age = modified.ok().and_then(|modified| modified.elapsed().ok());
+                if age.is_some_and(|age| age > GRACE) {
+                    let _ = fs::remove_file(note.path());
+                }
+            }
+            // Which it is not where another one is noted meanwhile.
+            let _ = fs::remove_dir(of_key.path());
         }
     }
 
@@ -144,7 +174,8 @@ impl Origins {
     }
 }
 
-fn private_dir(dir: &Path) -> std::io::Result<()> {
+/// Makes a directory that only the user can read, and those above it.
+pub(super) fn private_dir(dir: &Path) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -1,6 +1,7 @@
 //! Where a remote is: a URL, taken apart and checked. Pure.
 
 use ureq::http::Uri;
+use ureq::http::uri::Authority;
 
 /// A kind of remote.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,6 +82,11 @@ impl Place {
         }
         let named = format!("{scheme}://{host}");
         Ok(Self { scheme: kind, base, host: named, bucket: host, path, user, is_open })
+    }
+
+    /// Whether it is this machine.
+    pub(super) fn is_near(&self) -> bool {
+        self.host.parse::<Authority>().is_ok_and(|authority| is_loopback(authority.host()))
     }
 
     /// Whether who we are is told by what its provider has in the environment, and not by a token of ours.

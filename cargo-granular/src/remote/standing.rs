@@ -36,14 +36,7 @@ impl Standing {
         trust: Option<Trust>,
         own: Option<Own>,
     ) -> Result<Self> {
-        let pull_request = ci::pull_request(env).map(|it| Domain::of_pull_request(it.number));
-        let domain = match variable(env, DOMAIN) {
-            Some(text) => Domain::parse(text).ok_or_else(|| Trouble::Usage {
-                message: format!("`{text}` cannot be the value of {DOMAIN}"),
-                help: Some("a domain is of letters, digits, `-`, `.`, `_` and `/`".to_owned()),
-            })?,
-            None => pull_request.clone().unwrap_or_else(Domain::main),
-        };
+        let (pull_request, domain) = (pull_request(env), domain(env)?);
         let signer = own.clone().filter(|own| own.holder.domains.covers(&domain));
         let silent = match (&pull_request, &trust, &own, &signer) {
             (Some(own), ..) if *own != domain => Some(format!(
@@ -67,6 +60,22 @@ impl Standing {
         let main = Domain::main();
         let own = Some(self.domain.clone()).filter(|own| *own != main);
         [main].into_iter().chain(own).collect()
+    }
+}
+
+/// The domain of the pull request that this is the build of.
+fn pull_request(env: &Map<OsString, OsString>) -> Option<Domain> {
+    ci::pull_request(env).map(|it| Domain::of_pull_request(it.number))
+}
+
+/// The domain of this machine.
+pub(crate) fn domain(env: &Map<OsString, OsString>) -> Result<Domain> {
+    match variable(env, DOMAIN) {
+        Some(text) => Domain::parse(text).ok_or_else(|| Trouble::Usage {
+            message: format!("`{text}` cannot be the value of {DOMAIN}"),
+            help: Some("a domain is of letters, digits, `-`, `.`, `_` and `/`".to_owned()),
+        }),
+        None => Ok(pull_request(env).unwrap_or_else(Domain::main)),
     }
 }
 

@@ -8,6 +8,7 @@ use super::health::{Health, What};
 use super::message::Entry;
 use super::name::{self, Address, Kind, Name, Naming};
 use super::native::{Found, Limits};
+use super::origin::{Origins, private_dir};
 use super::sensitive;
 use super::signer::{Made, Signer};
 use super::statement::{self, About};
@@ -56,6 +57,8 @@ struct Shared {
     wire: Arc<dyn Wire>,
     health: Arc<Health>,
     local: Arc<LocalStore>,
+    /// Which results were not made here.
+    origins: Origins,
     /// Where it is noted what is to be written.
     notes: PathBuf,
     blobs: Crew,
@@ -113,6 +116,7 @@ impl Uploader {
         wire: Arc<dyn Wire>,
         health: Arc<Health>,
         local: Arc<LocalStore>,
+        origins: Origins,
         notes: PathBuf,
         signer: Signer,
         trust: Trust,
@@ -123,6 +127,7 @@ impl Uploader {
             wire,
             health,
             local,
+            origins,
             notes,
             blobs: Crew::new(BLOBS_AT_ONCE),
             there: Mutex::default(),
@@ -169,8 +174,7 @@ impl Uploader {
     pub(super) fn save(&self, kind: Kind, key: Key, limits: Limits) {
         let note = self.shared.note(kind, &key);
         // Without a note it is written now or never.
-        let _ =
-            fs::create_dir_all(&self.shared.notes).and_then(|()| fs::write(note, limits.to_text()));
+        let _ = private_dir(&self.shared.notes).and_then(|()| fs::write(note, limits.to_text()));
         self.queue(kind, key, limits, Made::Now);
     }
 
@@ -270,6 +274,10 @@ impl Shared {
     /// Writes the blobs of a result, and gives its entry.
     fn result(self: &Arc<Self>, key: &Key, limits: &Limits) -> Result<Option<Entry>, Failure> {
         let Ok(Some(result)) = self.local.result(key) else { return Ok(None) };
+        // One that came from a remote meanwhile is not ours to sign: it may be out of another domain.
+        if self.origins.has(key, &result) {
+            return Ok(None);
+        }
         // What was printed is for people, and names the place where it was printed more often than not.
         let log = result.log;
         if let Some(secret) = called_secret(&result, limits) {

@@ -107,6 +107,17 @@ impl Terms {
     }
 }
 
+/// Puts the bytes of an entry together as they come, and no more than there may be.
+pub(super) fn gathering(message: &mut Vec<u8>) -> impl FnMut(&[u8]) -> Result<(), Failure> {
+    |bytes| {
+        if message.len() + bytes.len() > message::SIZE_MAX {
+            return Err(Failure::Damaged("it is larger than any entry".to_owned()));
+        }
+        message.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
 /// Why a remote could not do it.
 #[derive(Debug)]
 pub(super) enum Failure {

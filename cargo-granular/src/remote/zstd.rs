@@ -1,4 +1,4 @@
-//! Bytes made small for the way, and large again, by zstd. Knows no network.
+//! Bytes made small for the way, and large again, by zstd, for every kind of remote. Knows no network.
 //!
 //! What a stranger has made small is held to the size that was announced: no more is taken of it than bytes of that size can need, the buffers that
 //! it may ask for are of [`WINDOW`] at most, and who is given the bytes refuses the first one too many.
@@ -19,7 +19,7 @@ const WINDOW: u32 = 23;
 /// As much work as pays on a fast network, too.
 const LEVEL: i32 = 3;
 
-/// What is smaller fits into a packet as it is, in bytes.
+/// What is smaller and goes alone fits into a packet as it is, in bytes.
 pub(super) const LEAST: usize = 1024;
 
 /// Of a large file so much is tried, in bytes.
@@ -27,9 +27,6 @@ const SAMPLE: u64 = 1024 * 1024;
 
 /// The bytes made small; `None` where that does not pay.
 pub(super) fn squeezed(bytes: &[u8]) -> Option<Vec<u8>> {
-    if bytes.len() < LEAST {
-        return None;
-    }
     let small = zstd::bulk::compress(bytes, LEVEL).ok()?;
     (small.len() + small.len() / 16 < bytes.len()).then_some(small)
 }
@@ -45,9 +42,15 @@ pub(super) fn squeezing(file: &File) -> io::Result<Option<impl Read + use<'_>>> 
     if pays { Encoder::new(file, LEVEL).map(Some) } else { Ok(None) }
 }
 
-/// As many bytes as the ones made small of so many can have.
+/// The bytes of what was made small in one piece; `None` if they are more than `size`, or it is not of zstd.
+pub(super) fn expanded(small: &[u8], size: usize) -> Option<Vec<u8>> {
+    // It looks back in what is there already, so that no window makes it take more.
+    zstd::bulk::decompress(small, size).ok()
+}
+
+/// As many bytes as the ones made small of so many can have, also by who gives them away in many pieces.
 pub(super) fn most(size: u64) -> u64 {
-    size + size / 64 + 1024
+    size.saturating_add(size / 64).saturating_add(64 * 1024)
 }
 
 /// Makes bytes large again as they come.
@@ -111,7 +114,7 @@ fn damaged(error: io::Error) -> Failure {
 mod tests {
     use super::*;
 
-    fn expanded(small: &[u8], size: u64, piece: usize) -> Result<Vec<u8>, Failure> {
+    fn in_pieces(small: &[u8], size: u64, piece: usize) -> Result<Vec<u8>, Failure> {
         let mut expander = Expander::new(size)?;
         let mut all = Vec::new();
         for piece in small.chunks(piece) {
@@ -132,11 +135,15 @@ mod tests {
         let small = squeezed(&bytes).unwrap();
         assert!(small.len() < bytes.len() / 2);
         for piece in [1, 7, 1000, small.len()] {
-            assert!(expanded(&small, bytes.len() as u64, piece).unwrap() == bytes);
+            assert!(in_pieces(&small, bytes.len() as u64, piece).unwrap() == bytes);
         }
         for cut in [0, 1, small.len() / 2, small.len() - 1] {
-            assert!(expanded(&small[..cut], bytes.len() as u64, 1000).is_err());
+            assert!(in_pieces(&small[..cut], bytes.len() as u64, 1000).is_err());
         }
+        let two = [&small[..], &small].concat();
+        assert!(in_pieces(&two, 2 * bytes.len() as u64, 1000).unwrap() == bytes.repeat(2));
+        assert!(expanded(&small, bytes.len()).unwrap() == bytes);
+        assert!(expanded(&two, 2 * bytes.len()).unwrap() == bytes.repeat(2));
     }
 
     #[test]
@@ -144,7 +151,7 @@ mod tests {
         let noise: Vec<u8> = (0..2000_u32)
             .flat_map(|n| *granular::digest::Hash::of(&n.to_le_bytes()).as_bytes())
             .collect();
-        assert!(squeezed(&noise).is_none() && squeezed(&[0; 1000]).is_none());
+        assert!(squeezed(&noise).is_none() && squeezed(b"x").is_none());
     }
 
     #[test]
@@ -159,10 +166,11 @@ mod tests {
                 false => Ok(()),
             }
         });
+        assert!(expanded(&bomb, 1 << 20).is_none() && expanded(b"no zstd", 1 << 20).is_none());
         assert!(refused.is_err() && given.get() <= (1 << 20) + CHUNK);
         // One that never ends in what it stands for, but in what has to be read of it: empty frames.
         let empty = zstd::bulk::compress(&[], 1).unwrap();
-        assert!(expanded(&empty.repeat(10_000), 1000, 4096).is_err());
+        assert!(in_pieces(&empty.repeat(10_000), 1000, 4096).is_err());
     }
 
     #[test]
@@ -171,6 +179,6 @@ mod tests {
         encoder.window_log(27).unwrap();
         std::io::Write::write_all(&mut encoder, &vec![1; 1 << 20]).unwrap();
         let wide = encoder.finish().unwrap();
-        assert!(expanded(&wide, 1 << 20, 4096).is_err());
+        assert!(in_pieces(&wide, 1 << 20, 4096).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! A32 to A38 of the fault matrix: a remote that is not there, refuses, hangs, lies or loses things. It costs time, and not much of it; never a build
 //! and never a byte.
 
+use super::grpc_server::{self, Capabilities, GrpcServer};
 use super::server::ActionResult;
 use super::*;
 use granular::digest::{Digest, Hash};
@@ -346,22 +347,12 @@ fn what_could_not_be_written_for_a_week_is_forgotten() {
     assert!(server.requests().is_empty() && notes(&p).is_empty());
 }
 
-#[test]
-fn a37_an_interrupt_does_not_wait_for_what_is_written() {
-    let (p, server) = (three_files(), Server::start());
-    let arrived = Arc::new(AtomicBool::new(false));
-    server.trick({
-        let arrived = Arc::clone(&arrived);
-        move |request, _| {
-            (request.method == "PUT").then(|| {
-                arrived.store(true, Ordering::SeqCst);
-                Twist::Late(Duration::from_secs(60))
-            })
-        }
-    });
+/// Interrupts what writes as soon as that has begun.
+#[track_caller]
+fn is_interrupted(run: Invocation, has_begun: &AtomicBool) {
     let mut asked = Instant::now();
-    let _ = writing(&p, &server.url()).run_while(|process| {
-        while !arrived.load(Ordering::SeqCst) {
+    let _ = run.run_while(|process| {
+        while !has_begun.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(2));
         }
         std::thread::sleep(Duration::from_millis(300));
@@ -369,6 +360,38 @@ fn a37_an_interrupt_does_not_wait_for_what_is_written() {
         asked = Instant::now();
     });
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn a37_an_interrupt_does_not_wait_for_what_is_written() {
+    let p = three_files();
+    let has_begun = || Arc::new(AtomicBool::new(false));
+    let server = Server::start();
+    for is_bucket in [false, true] {
+        let begun = has_begun();
+        let noted = Arc::clone(&begun);
+        server.trick(move |request, _| {
+            (request.method == "PUT").then(|| {
+                noted.store(true, Ordering::SeqCst);
+                Twist::Late(Duration::from_secs(60))
+            })
+        });
+        let (p, url) = (p.elsewhere(), server.url());
+        let run = match is_bucket {
+            true => moto::writing(&p, &url, &moto::Keys::any()),
+            false => writing(&p, &url),
+        };
+        is_interrupted(run, &begun);
+    }
+    let (server, begun) = (GrpcServer::start(Capabilities::plain()), has_begun());
+    let noted = Arc::clone(&begun);
+    server.trick(move |method, _| {
+        (method == "BatchUpdateBlobs").then(|| {
+            noted.store(true, Ordering::SeqCst);
+            grpc_server::Twist::Hang
+        })
+    });
+    is_interrupted(writing(&p, &server.url()), &begun);
 }
 
 /// Builds on the second machine from nothing, and says how much memory that took at most, in megabytes.

@@ -422,6 +422,25 @@ fn a34_what_is_cut_or_changed_or_not_what_was_asked_for_is_not_used() {
 }
 
 #[test]
+fn a34_an_entry_that_names_two_blobs_as_one_is_not_taken_for_whole() {
+    let pair = Pair::new(three_files(), Capabilities::plain());
+    // Where blobs are is not signed: which they are is.
+    pair.server.forge(|entry| {
+        let files = &mut entry.output_files;
+        // One that is not of a result names none.
+        let Some(last) = files.last().and_then(|it| it.digest.clone()) else { return };
+        for file in files {
+            file.digest.as_mut().unwrap().hash.clone_from(&last.hash);
+        }
+    });
+    let run = pair.rebuild().success();
+    assert_eq!(pair.second.ran(), ["gen"], "{run}");
+    let told = warnings(&run);
+    assert!(told.len() == 1 && told[0].contains("gave something that is not right"), "{run}");
+    pair.second.granular("verify").success();
+}
+
+#[test]
 fn a34_a_bomb_in_a_stream_is_refused_where_it_is_more_than_was_announced() {
     let script = "cp noise {out}/large";
     let p = project(&step("gen", script, "inputs = [\"noise\"]\noutputs = [\"{out}\"]"));

@@ -383,3 +383,12 @@ fn buckets_of_google_and_containers_of_azure_are_asked_in_their_own_words() {
         assert_eq!((third.ran().len(), warnings(&run).len()), (2, 1), "{run}");
     }
 }
+
+#[test]
+fn a_place_that_does_not_know_what_it_is_to_write_is_told() {
+    let (p, server) = (large_and_small(), Server::start());
+    server.trick(|request, _| (request.method == "PUT").then_some(Twist::Status(404, "")));
+    let run = writing(&p, &server.url(), &Keys::any()).run().success();
+    let told = warnings(&run);
+    assert!(told.len() == 1 && told[0].contains("does not find where to write"), "{run}");
+}

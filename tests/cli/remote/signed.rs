@@ -84,11 +84,11 @@ impl Signed {
     }
 }
 
-/// A step whose author can let it leave something else without another key.
+/// A step whose author can let it leave something else, or fail, without another key.
 fn step_that_can_lie() -> Project {
     project(
-        "[workspace.metadata.granular.steps.gen]\nrun = 'echo gen >> \"$LOG\"; echo ${LIE:-truth} > {out}/file'\n\
-         inputs = []\noutputs = [\"{out}/file\"]\npass-env = [\"LOG\", \"LIE\"]\n",
+        "[workspace.metadata.granular.steps.gen]\nrun = 'echo gen >> \"$LOG\"; echo ${LIE:-truth} > {out}/file; exit ${CODE:-0}'\n\
+         inputs = []\noutputs = [\"{out}/file\"]\npass-env = [\"LOG\", \"LIE\", \"CODE\"]\n",
     )
 }
 
@@ -488,11 +488,13 @@ fn explain_says_who_has_signed_what_came_from_a_remote_and_where_it_was_made() {
 
     let third = p.elsewhere();
     team.reader(&third).run().success();
-    let note = || fs::read_dir(third.cache().join("signed")).unwrap().count();
+    let origins = third.cache().join("origins");
+    let note = || fs::read_dir(&origins).unwrap().count();
     assert_eq!(note(), 1);
     third.granular("gc --max-size 0").success();
     assert_eq!(note(), 1, "it is there before its result");
-    let entry = fs::read_dir(third.cache().join("signed")).unwrap().next().unwrap().unwrap();
+    let of_key = fs::read_dir(&origins).unwrap().next().unwrap().unwrap().path();
+    let entry = fs::read_dir(of_key).unwrap().next().unwrap().unwrap();
     let long_ago = std::time::SystemTime::now() - Duration::from_secs(2 * 60 * 60);
     fs::File::options().append(true).open(entry.path()).unwrap().set_modified(long_ago).unwrap();
     third.granular("gc --max-size 0").success();
@@ -572,6 +574,91 @@ fn what_a_pull_request_has_brought_to_a_machine_is_none_of_mains() {
 }
 
 #[test]
+fn what_a_pull_request_has_brought_to_a_checkout_is_not_fresh_for_main() {
+    let server = Server::start();
+    let team = Signed::new(&server.url());
+    let p = step_that_can_lie();
+    team.pull_request(&p.elsewhere(), 7).env("LIE", "lie").run().success();
+    let shared = p.elsewhere();
+    // Fresh twice: the second time not even looked at.
+    for _ in 0..3 {
+        team.pull_request(&shared, 7).run().success();
+        assert_eq!((shared.ran().len(), left(&shared).as_str()), (0, "lie\n"));
+    }
+    let run = team.reader(&shared).env("GITHUB_REF", "refs/heads/main").run().success();
+    assert_eq!((shared.ran().len(), left(&shared).as_str()), (1, "truth\n"), "{run}");
+    let why = "what was restored is of somebody who is not trusted for this build";
+    assert!(run.stderr().contains(why), "{run}");
+    server.forget();
+    for _ in 0..2 {
+        team.reader(&shared).run().success();
+        assert!(shared.ran().is_empty() && server.requests().is_empty());
+    }
+}
+
+#[test]
+fn what_is_known_of_one_result_is_not_lost_over_another_that_could_not_be_brought() {
+    let server = Server::start();
+    let team = Signed::new(&server.url());
+    let p = step_that_can_lie();
+    team.pull_request(&p.elsewhere(), 7).env("LIE", "lie").run().success();
+    let shared = p.elsewhere();
+    team.pull_request(&shared, 7).run().success();
+    assert_eq!((shared.ran().len(), left(&shared).as_str()), (0, "lie\n"));
+    team.main(&p).run().success();
+    server.twist("GET cas", Twist::Status(404, ""));
+    shared.remove("target");
+    // Main's is there, and cannot be brought; nor is there one of this machine in its place.
+    team.reader(&shared).env("CODE", "1").run().code(1);
+    assert_eq!(shared.ran().len(), 1);
+    shared.remove("target");
+    let run = team.reader(&shared).run().success();
+    assert_eq!((shared.ran().len(), left(&shared).as_str()), (1, "truth\n"), "{run}");
+}
+
+#[test]
+fn a_result_whose_origin_cannot_be_read_is_not_one_of_this_machine() {
+    let server = Server::start();
+    let team = Signed::new(&server.url());
+    let p = step_that_can_lie();
+    team.pull_request(&p.elsewhere(), 7).env("LIE", "lie").run().success();
+    let shared = p.elsewhere();
+    team.pull_request(&shared, 7).run().success();
+    let of_key = shared.cache().join("origins").join(key_of(&p).to_string());
+    let note = fs::read_dir(of_key).unwrap().next().unwrap().unwrap();
+    // As after a power failure.
+    fs::write(note.path(), "").unwrap();
+    shared.remove("target");
+    let run = team.reader(&shared).run().success();
+    assert_eq!((shared.ran().len(), left(&shared).as_str()), (1, "truth\n"), "{run}");
+}
+
+#[test]
+fn main_does_not_sign_what_a_pull_request_has_brought_in_the_place_of_what_main_had_left_to_write()
+{
+    let server = Server::start();
+    let team = Signed::new(&server.url());
+    let p = step_that_can_lie();
+    team.pull_request(&p.elsewhere(), 7).env("LIE", "lie").run().success();
+    server.twist("PUT ac", Twist::Status(500, ""));
+    team.main(&p).run().success();
+    server.behave();
+    let name = entry(&key_of(&p), "main");
+    assert_eq!(get(&server.url(), &name), None);
+    // A collection has taken it away, say.
+    fs::remove_dir_all(p.cache().join("v1/results")).unwrap();
+    p.remove("target");
+    team.pull_request(&p, 7).run().success();
+    assert_eq!(left(&p), "lie\n");
+    server.forget();
+    let other = step("other", ": > {out}/file", "inputs = []\noutputs = [\"{out}/file\"]");
+    p.write("Cargo.toml", p.read("Cargo.toml") + &other);
+    team.main(&p).arg("other").run().success();
+    assert!(server.count("PUT ac") > 0);
+    assert_eq!(get(&server.url(), &name), None, "{:?}", server.counts());
+}
+
+#[test]
 fn what_was_taken_from_somebody_who_is_not_trusted_any_more_is_not_used_any_more() {
     let server = Server::start();
     let team = Signed::new(&server.url());
@@ -599,6 +686,14 @@ fn what_was_taken_from_somebody_who_is_not_trusted_any_more_is_not_used_any_more
     third.remove("target");
     team.reader(&third).run().success();
     assert_eq!((third.ran().len(), left(&third).as_str()), (1, "truth\n"));
+
+    // Who trusts anyone trusts those who can write at one place.
+    let (fourth, other) = (p.elsewhere(), Server::start());
+    reading(&fourth, &server.url()).run().success();
+    assert_eq!(left(&fourth), "lie\n");
+    fourth.remove("target");
+    reading(&fourth, &other.url()).run().success();
+    assert_eq!((fourth.ran().len(), left(&fourth).as_str()), (1, "truth\n"));
 }
 
 #[test]
@@ -606,7 +701,10 @@ fn what_a_pull_request_has_left_to_write_is_not_written_by_main() {
     let server = Server::start();
     let team = Signed::new(&server.url());
     let p = step_that_can_lie();
+    fs::create_dir_all(p.cache()).unwrap();
     team.pull_request(&p, 7).env("LIE", "lie").env("GRANULAR_REMOTE_WAIT", "0").run().success();
+    let notes = fs::metadata(p.cache().join("uploads")).unwrap();
+    assert_eq!(notes.permissions().mode() & 0o777, 0o700, "what is left is nobody else's business");
     server.clear();
     p.write("Cargo.toml", p.read("Cargo.toml") + "\n");
     team.main(&p).run().success();

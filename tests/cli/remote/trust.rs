@@ -265,3 +265,25 @@ fn what_a_killed_build_has_left_to_write_stays_here_as_well() {
     let kept = server.kept("cas");
     assert!(kept.values().all(|bytes| !String::from_utf8_lossy(bytes).contains(root)));
 }
+
+#[test]
+fn what_is_spoken_to_in_the_open_since_it_is_this_machine_is_not_told_a_proxy() {
+    let team = Team::new(three_files());
+    let bucket = Server::start();
+    let proxy = Server::start();
+    let proxied = |run: Invocation| {
+        let names = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+        names.iter().fold(run, |run, name| run.env(name, &proxy.url())).env("NO_PROXY", "")
+    };
+    let run = reading(&team.second, &team.server.url()).env("GRANULAR_REMOTE_TOKEN", "s3cret");
+    let run = proxied(run).run().success();
+    assert!(team.second.ran().is_empty() && proxy.requests().is_empty(), "{run}");
+    let third = three_files();
+    let run = writing(&third, "s3://bucket/team")
+        .env("AWS_ENDPOINT_URL", &bucket.url())
+        .env("AWS_ACCESS_KEY_ID", "id")
+        .env("AWS_SECRET_ACCESS_KEY", "s3cret")
+        .env("AWS_REGION", "eu-central-1");
+    let run = proxied(run).run().success();
+    assert!(bucket.count("PUT ac") > 0 && proxy.requests().is_empty(), "{run}");
+}

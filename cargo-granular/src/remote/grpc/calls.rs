@@ -2,6 +2,7 @@
 //!
 //! Nothing is repeated here: who asks decides on that. A connection that broke off is made anew by the next call.
 
+use crate::remote::patience::{ANSWER, CONNECT, SAVED, SLOWEST};
 use crate::remote::wire::Failure;
 use http_body::{Body, Frame, SizeHint};
 use hyper_util::rt::TokioIo;
@@ -29,18 +30,6 @@ use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Request, Status, Streaming};
 use ureq::http;
-
-/// How long it may take to find the host, and then to reach it.
-const CONNECT: Duration = Duration::from_secs(2);
-
-/// How long an answer may take to begin, and to go on.
-pub(super) const ANSWER: Duration = Duration::from_secs(3);
-
-/// How long the answer to what is written may take: servers look at it first. Nothing waits for that but the end of a build, which has its own limit.
-pub(super) const SAVED: Duration = Duration::from_secs(60);
-
-/// What comes more slowly than this many bytes in the time of [`ANSWER`] is given up.
-const SLOWEST: u64 = 16 * 1024;
 
 /// How many bytes of one answer may be under way before they are looked at. Each time that many costs a large blob another way there and back.
 const STREAM: u32 = 4 * 1024 * 1024;
@@ -144,7 +133,7 @@ impl Calls {
             }
             Ok(())
         };
-        self.runtime()?.block_on(watch(reading, &moved, patience))
+        self.runtime()?.block_on(watch(reading, &moved, Patience::reading(patience)))
     }
 
     /// Many messages, which `next` gives until there are none, for one.
@@ -155,7 +144,7 @@ impl Calls {
     ) -> Result<Bytes, Failure> {
         let moved = Moved::default();
         let (give, messages) = mpsc::channel(2);
-        let request = self.request(Queue(messages), &moved);
+        let request = self.request(Queue(messages, moved.clone()), &moved);
         let caller = self.caller(4096);
         let writing = async move {
             let mut answer = caller.begin(request, method).await?;
@@ -163,7 +152,8 @@ impl Calls {
             message.ok_or_else(|| Failure::Failed("it does not answer".to_owned()))
         };
         let runtime = self.runtime()?;
-        let answer = runtime.spawn(async move { watch(writing, &moved, SAVED).await });
+        let answer =
+            runtime.spawn(async move { watch(writing, &moved, Patience::writing(SAVED)).await });
         loop {
             let message = match next() {
                 Ok(Some(message)) => Bytes::from(message),
@@ -235,27 +225,49 @@ impl Caller {
     }
 }
 
-/// Waits for `call`, as long as something comes.
+/// How long a call may take, and how much of it has to move meanwhile.
+struct Patience {
+    /// How long nothing may move at first.
+    first: Duration,
+    /// In which time ...
+    then: Duration,
+    /// ... so many bytes have to move.
+    least: u64,
+}
+
+impl Patience {
+    /// With an answer, which is to begin within `first`.
+    fn reading(first: Duration) -> Self {
+        Self { first, then: ANSWER, least: SLOWEST }
+    }
+
+    /// With what is written: that may take long, and not stand still.
+    fn writing(at_most: Duration) -> Self {
+        Self { first: at_most, then: at_most, least: 1 }
+    }
+}
+
+/// Waits for `call`, as long as it moves.
 async fn watch<T>(
     call: impl Future<Output = Result<T, Failure>>,
     moved: &Moved,
-    patience: Duration,
+    patience: Patience,
 ) -> Result<T, Failure> {
     let mut call = std::pin::pin!(call);
     let mut before = 0;
-    let mut patience = patience;
+    let mut wait = patience.first;
     loop {
-        if let Ok(answer) = timeout(patience, &mut call).await {
+        if let Ok(answer) = timeout(wait, &mut call).await {
             return answer;
         }
         let now = moved.0.load(Ordering::Relaxed);
-        if now == 0 {
+        if now == before {
             return Err(Failure::Unreachable("it does not answer in time".to_owned()));
         }
-        if now - before < SLOWEST {
+        if now - before < patience.least {
             return Err(Failure::Unreachable("what it sends comes too slowly".to_owned()));
         }
-        (before, patience) = (now, ANSWER);
+        (before, wait) = (now, patience.then);
     }
 }
 
@@ -361,7 +373,7 @@ pub(super) fn of_code(code: Code) -> Failure {
     }
 }
 
-/// How many bytes of an answer have come.
+/// How many bytes of an answer have come, or of what is written have gone.
 #[derive(Clone, Default)]
 struct Moved(Arc<AtomicU64>);
 
@@ -419,14 +431,18 @@ impl Body for Counted {
     }
 }
 
-/// What is sent, as it is queued.
-struct Queue(mpsc::Receiver<Bytes>);
+/// What is sent, as it is queued; its bytes are counted.
+struct Queue(mpsc::Receiver<Bytes>, Moved);
 
 impl tokio_stream::Stream for Queue {
     type Item = Bytes;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        self.0.poll_recv(context)
+        let polled = self.0.poll_recv(context);
+        if let Poll::Ready(Some(message)) = &polled {
+            self.1.0.fetch_add(message.len() as u64, Ordering::Relaxed);
+        }
+        polled
     }
 }
 
@@ -466,5 +482,28 @@ impl Decoder for Plain {
     fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
         let length = Buf::remaining(from);
         Ok(Some(Buf::copy_to_bytes(from, length)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_may_take_long_and_not_stand_still() {
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        let patience = Duration::from_millis(500);
+        let moved = Moved::default();
+        let slow = async {
+            for _ in 0..8 {
+                moved.0.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(patience / 4).await;
+            }
+            Ok(())
+        };
+        assert!(runtime.block_on(watch(slow, &moved, Patience::writing(patience))).is_ok());
+        let stuck = std::future::pending::<Result<(), Failure>>();
+        let answer = runtime.block_on(watch(stuck, &Moved::default(), Patience::writing(patience)));
+        assert!(matches!(answer, Err(Failure::Unreachable(_))));
     }
 }

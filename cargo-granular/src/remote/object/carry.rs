@@ -4,6 +4,7 @@
 //! An answer that is not as it should be is turned into a [`Failure`] here, where all of it can be seen; who asked finds it again with [`failure`].
 
 use super::super::http::{self, Pace};
+use super::super::patience::SAVED;
 use super::super::place::is_loopback;
 use super::super::wire::Failure;
 use async_trait::async_trait;
@@ -18,6 +19,7 @@ use object_store::client::{
 use std::error::Error;
 use std::fmt;
 use std::io::Read as _;
+use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -34,6 +36,8 @@ const WORDS: u64 = 256 * 1024;
 #[derive(Clone)]
 pub(super) struct Carrier {
     agent: Agent,
+    /// For this machine and the one that it runs on.
+    near: Agent,
     /// Whether it may be spoken to in the open.
     is_open: bool,
     /// Why the machine that runs this one is not asked for credentials, if so.
@@ -42,7 +46,7 @@ pub(super) struct Carrier {
 
 impl Carrier {
     pub(super) fn new(is_open: bool, why_not: Option<String>) -> Self {
-        Self { agent: http::agent(), is_open, why_not }
+        Self { agent: http::agent(false), near: http::agent(true), is_open, why_not }
     }
 }
 
@@ -72,6 +76,7 @@ impl Carrier {
         let host = uri.host().unwrap_or_default();
         let errand = Errand::of(&uri);
         let is_near = is_near(host);
+        let agent = if is_near || is_loopback(host) { &self.near } else { &self.agent };
         if let Some(why) = self.why_not.as_ref().filter(|_| errand == Errand::Credentials) {
             return Err(no_credentials(why));
         }
@@ -81,18 +86,18 @@ impl Carrier {
         let is_sent = method == Method::PUT || method == Method::POST;
         let response = if is_sent {
             let bytes = gather(body);
-            let config = self.agent.configure_request(Request::from_parts(parts, &bytes[..]));
+            let config = agent.configure_request(Request::from_parts(parts, &bytes[..]));
             let config = match errand {
                 Errand::Object => config
-                    .timeout_recv_response(Some(http::SAVED))
-                    .timeout_per_read(Some(http::SAVED))
-                    .timeout_per_write(Some(http::SAVED)),
+                    .timeout_recv_response(Some(SAVED))
+                    .timeout_per_read(Some(SAVED))
+                    .timeout_per_write(Some(SAVED)),
                 Errand::Credentials if is_near => config.timeout_connect(Some(NEAR)),
                 Errand::Credentials => config,
             };
-            self.agent.run(config.build())
+            agent.run(config.build())
         } else {
-            self.agent.run(Request::from_parts(parts, ()))
+            agent.run(Request::from_parts(parts, ()))
         };
         let response =
             response.map_err(http::failure).map_err(|failure| errand.blamed(failure, host))?;
@@ -205,7 +210,7 @@ fn no_credentials(why: &str) -> Failure {
 
 /// The addresses at which clouds tell their machines who they are.
 fn is_near(host: &str) -> bool {
-    host.starts_with("169.254.")
+    host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_link_local())
         || host == "[fd00:ec2::254]"
         || host == "metadata.google.internal"
         || host == "metadata"
@@ -337,6 +342,12 @@ mod tests {
         assert_eq!(errand(&format!("https://h/b/p%2Fcas%2F{name}")), Errand::Object);
         assert_eq!(errand("https://sts.example/?WebIdentityToken=x"), Errand::Credentials);
         assert_eq!(errand("http://169.254.169.254/latest/api/token"), Errand::Credentials);
+    }
+
+    #[test]
+    fn only_addresses_of_the_machine_that_runs_this_one_are_near() {
+        assert!(is_near("169.254.169.254") && is_near("169.254.170.2"));
+        assert!(!is_near("169.254.example.com") && !is_near("10.0.0.1") && !is_near("127.0.0.1"));
     }
 
     #[test]

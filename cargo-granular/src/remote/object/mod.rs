@@ -11,7 +11,7 @@ use super::ask::Asked;
 use super::message;
 use super::name::{Address, Name};
 use super::place::Place;
-use super::wire::{Failure, Wire};
+use super::wire::{self, Failure, Wire};
 use super::zstd::{self, Expander};
 use crate::trouble::{Result, Trouble};
 use carry::failure;
@@ -118,7 +118,7 @@ impl Objects {
     fn put(&self, path: &Path, bytes: Vec<u8>, is_small: bool) -> std::result::Result<(), Failure> {
         let options = PutOptions { attributes: attributes(is_small), ..PutOptions::default() };
         let put = self.store.put_opts(path, PutPayload::from(bytes), options);
-        self.runtime.block_on(put).map(drop).map_err(|error| failure(&error))
+        self.runtime.block_on(put).map(drop).map_err(|error| unwritten(&error))
     }
 
     /// Keeps what `from` gives, in as many parts as it takes.
@@ -138,15 +138,15 @@ impl Objects {
         };
         self.runtime.block_on(async {
             let upload = self.store.put_multipart_opts(path, options).await;
-            let mut upload = upload.map_err(|error| failure(&error))?;
+            let mut upload = upload.map_err(|error| unwritten(&error))?;
             let put = async {
                 let mut next = first;
                 while !next.is_empty() {
                     let put = upload.put_part(PutPayload::from(next)).await;
-                    put.map_err(|error| failure(&error))?;
+                    put.map_err(|error| unwritten(&error))?;
                     next = part(from)?;
                 }
-                upload.complete().await.map(drop).map_err(|error| failure(&error))
+                upload.complete().await.map(drop).map_err(|error| unwritten(&error))
             };
             let put = put.await;
             // What is not taken away costs its owner, until a rule of the bucket does so.
@@ -169,6 +169,14 @@ fn unreadable(error: io::Error) -> Failure {
     Failure::Failed(format!("a file of the local cache cannot be read: {error}"))
 }
 
+/// That there is nothing says of what is written that it could not be.
+fn unwritten(error: &object_store::Error) -> Failure {
+    match failure(error) {
+        Failure::Gone => Failure::Failed("it does not find where to write".to_owned()),
+        failure => failure,
+    }
+}
+
 fn attributes(is_small: bool) -> Attributes {
     let mut attributes = Attributes::new();
     attributes.insert(Attribute::ContentType, "application/octet-stream".into());
@@ -181,14 +189,9 @@ fn attributes(is_small: bool) -> Attributes {
 impl Wire for Objects {
     fn entry(&self, name: &Name) -> std::result::Result<Option<Vec<u8>>, Failure> {
         let mut message = Vec::new();
-        let mut take = |bytes: &[u8]| {
-            if message.len() + bytes.len() > message::SIZE_MAX {
-                return Err(Failure::Damaged("it is larger than any entry".to_owned()));
-            }
-            message.extend_from_slice(bytes);
-            Ok(())
-        };
-        match self.get(&self.entry_path(name), Size::AtMost(message::SIZE_MAX as u64), &mut take) {
+        let most = Size::AtMost(message::SIZE_MAX as u64);
+        let got = self.get(&self.entry_path(name), most, &mut wire::gathering(&mut message));
+        match got {
             Ok(()) => Ok(Some(message)),
             Err(Failure::Gone) => Ok(None),
             Err(failure) => Err(failure),
@@ -201,10 +204,7 @@ impl Wire for Objects {
         take: &mut dyn FnMut(&[u8]) -> std::result::Result<(), StoreError>,
     ) -> std::result::Result<(), Failure> {
         self.get(&self.blob_path(&address.name), Size::Exactly(address.size), &mut |bytes| {
-            take(bytes).map_err(|error| match error {
-                StoreError::Damaged { how, .. } => Failure::Damaged(how),
-                error => Failure::Local(error),
-            })
+            Ok(take(bytes)?)
         })
     }
 
@@ -237,7 +237,7 @@ impl Wire for Objects {
 impl Objects {
     /// Keeps bytes, made small where that pays.
     fn save(&self, path: &Path, bytes: Vec<u8>) -> std::result::Result<(), Failure> {
-        match zstd::squeezed(&bytes) {
+        match zstd::squeezed(&bytes).filter(|_| bytes.len() >= zstd::LEAST) {
             Some(small) => self.put(path, small, true),
             None => self.put(path, bytes, false),
         }
