@@ -626,7 +626,8 @@ fn origin(ground: &Ground<'_>, id: ActionId) -> Origin {
     let declared = action.outputs.iter().filter(|pattern| pattern.is_literal());
     let declared = declared.map(|pattern| pattern.literal().to_string()).collect();
     let passed = action.pass_env.iter().cloned().collect();
-    Origin { action: action.name.clone(), places, declared, passed }
+    let portable = action.portable;
+    Origin { action: action.name.clone(), places, declared, passed, portable }
 }
 
 /// Leads from all but the tools to the result: the way to it where a tool is missing.

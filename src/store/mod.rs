@@ -80,6 +80,8 @@ pub struct Origin {
     pub declared: Vec<String>,
     /// The names of the variables that the step is passed and that are not part of its key.
     pub passed: Vec<String>,
+    /// Whether the step says that what it leaves is of use, and fit to be seen, elsewhere.
+    pub portable: bool,
 }
 
 /// Why a store could not do it. None of these fails a build, but for [`StoreError::Destination`].

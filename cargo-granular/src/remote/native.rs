@@ -1,7 +1,7 @@
-//! What is of use in one place only, or nobody else's business: bytes in which the path of a checkout stands, or a secret that the step was passed. Pure.
+//! What is of use in one place only, or nobody else's business: bytes in which the path of a checkout stands, or the value of a variable that the step was passed. Pure.
 //!
 //! What must not stand in the outputs of a result is noted with what is to be written, in lines of [`granular::canon`]: `action "#api"`, for each path
-//! `place "/home/me/project"`, for each output that the step declares by its very path `declared "{out}/api"`, for each secret `private "NPM_TOKEN" CHECK`, and last `end`. CHECK tells whether
+//! `place "/home/me/project"`, for each output that the step declares by its very path `declared "{out}/api"`, for each secret `private "NPM_TOKEN" CHECK`, for each other variable that it was passed `passed "MY_URL" CHECK`, and last `end`. CHECK tells whether
 //! the variable has the same value when the note is read; it says too little of the value to find it by.
 
 use super::sensitive;
@@ -22,9 +22,11 @@ pub(super) struct Limits {
     private: Vec<Private>,
 }
 
-/// A secret in a variable that the step was passed. Never shown, and not noted.
+/// The value of a variable that the step was passed. Never shown, and not noted.
 #[derive(Clone, PartialEq, Eq)]
 struct Private {
+    /// Whether it is called or looks as secrets do: then no step can mean it to be seen.
+    is_secret: bool,
     name: String,
     value: String,
 }
@@ -36,9 +38,14 @@ impl std::fmt::Debug for Private {
 }
 
 impl Private {
-    fn new(name: &str, env: &Map<OsString, OsString>) -> Option<Self> {
+    fn secret(name: &str, env: &Map<OsString, OsString>) -> Option<Self> {
         let value = sensitive::secret_in(name, variable(env, name)?)?;
-        Some(Self { name: name.to_owned(), value: value.to_owned() })
+        Some(Self { is_secret: true, name: name.to_owned(), value: value.to_owned() })
+    }
+
+    fn plain(name: &str, env: &Map<OsString, OsString>) -> Option<Self> {
+        let value = sensitive::value_in(variable(env, name)?)?;
+        Some(Self { is_secret: false, name: name.to_owned(), value: value.to_owned() })
     }
 
     fn check(&self) -> String {
@@ -52,18 +59,22 @@ impl Private {
 pub(super) enum Found {
     /// The path of a checkout.
     Place,
-    /// A secret that the step was passed.
+    /// The value of a variable that the step was passed.
     Private,
 }
 
 impl Limits {
     /// Those of a result that was made there.
     pub(super) fn new(origin: &Origin, env: &Map<OsString, OsString>) -> Self {
+        let private = |name: &String| {
+            let plain = || Private::plain(name, env).filter(|_| !origin.portable);
+            Private::secret(name, env).or_else(plain)
+        };
         Self {
             action: origin.action.to_string(),
             places: origin.places.clone(),
             declared: origin.declared.clone(),
-            private: origin.passed.iter().filter_map(|name| Private::new(name, env)).collect(),
+            private: origin.passed.iter().filter_map(private).collect(),
         }
     }
 
@@ -94,7 +105,7 @@ impl Limits {
             canon::quote(&mut text, output);
         }
         for private in &self.private {
-            text.push_str("\nprivate");
+            text.push_str(if private.is_secret { "\nprivate" } else { "\npassed" });
             canon::quote(&mut text, &private.name);
             text.push_str(&format!(" {}", private.check()));
         }
@@ -110,7 +121,8 @@ impl Limits {
                 "action" => limits.action = fields.text()?,
                 "place" => limits.places.push(fields.text()?),
                 "declared" => limits.declared.push(fields.text()?),
-                "private" => limits.private.push(Private::new(&fields.text()?, env)?),
+                "private" => limits.private.push(Private::secret(&fields.text()?, env)?),
+                "passed" => limits.private.push(Private::plain(&fields.text()?, env)?),
                 _ => return None,
             }
         }
@@ -216,7 +228,8 @@ mod tests {
 
     fn limits(places: &[&str]) -> Limits {
         let places = places.iter().map(|place| (*place).to_owned()).collect();
-        let private = Private { name: "TOKEN".to_owned(), value: SECRET.to_owned() };
+        let private =
+            Private { is_secret: true, name: "TOKEN".to_owned(), value: SECRET.to_owned() };
         let (declared, private) = (vec!["{out}/a".to_owned()], vec![private]);
         Limits { action: "a \"step\"".to_owned(), places, declared, private }
     }

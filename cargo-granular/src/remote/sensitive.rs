@@ -68,6 +68,11 @@ const VARIABLES: [&str; 16] = [
 /// A shorter value stands in many bytes by chance.
 const SHORTEST: usize = 8;
 
+/// What of any variable's value nobody else may see, unless the step means it to be seen; `None` where it is too short to be told from other bytes.
+pub(super) fn value_in(value: &str) -> Option<&str> {
+    Some(value.trim()).filter(|value| value.len() >= SHORTEST)
+}
+
 /// So many bytes decide.
 pub(super) const BEGIN: usize = 128;
 

@@ -95,7 +95,7 @@ enum Why {
     Native = 0,
     /// It looks like a secret.
     Secret = 1,
-    /// A secret that the step was passed stands in it.
+    /// The value of a variable that the step was passed stands in it.
     Passed = 2,
 }
 
@@ -190,8 +190,8 @@ impl Uploader {
                 "a step that names this very file in its `outputs` shares it all the same",
             ],
             [
-                "a secret that the step was passed by `pass-env` stands in it",
-                "a step that does not write it down is shared",
+                "the value of a variable of its `pass-env` stands in it",
+                "a step that does not write it down is shared; one that is `portable` also, if the variable is not called as a secret is",
             ],
         ];
         let unshared = self.shared.unshared.lock().unwrap_or_else(PoisonError::into_inner);

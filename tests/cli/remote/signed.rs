@@ -831,12 +831,14 @@ fn outputs_that_look_like_secrets_stay_here_unless_they_are_named() {
 fn what_a_step_was_passed_in_confidence_stays_here_with_what_it_wrote_down() {
     let passing = |name: &str, script: &str, outputs: &str| {
         let step = step(name, script, &format!("inputs = []\noutputs = {outputs}"));
-        step.replace("[\"LOG\"]", "[\"LOG\", \"NPM_TOKEN\"]")
+        step.replace("[\"LOG\"]", "[\"LOG\", \"NPM_TOKEN\", \"PLACE\"]")
     };
     let p = project(
         &[
             passing("writes", "echo \"a $NPM_TOKEN b\" > {out}/file", "[\"{out}/file\"]"),
             passing("prints", "echo $NPM_TOKEN", "[]"),
+            passing("knows", "echo $PLACE > {out}/file", "[\"{out}/file\"]"),
+            passing("tells", "echo $PLACE > {out}/file", "[\"{out}/file\"]\nportable = true"),
             passing("uses", "test -n \"$NPM_TOKEN\"; echo x > {out}/file", "[\"{out}\"]"),
         ]
         .concat(),
@@ -844,23 +846,25 @@ fn what_a_step_was_passed_in_confidence_stays_here_with_what_it_wrote_down() {
     let secret = "npm_0123456789abcdef";
     for wait in ["0", "10"] {
         let (p, server) = (p.elsewhere(), Server::start());
-        let write = |p: &Project| writing(p, &server.url()).env("NPM_TOKEN", secret);
+        let write = |p: &Project| {
+            writing(p, &server.url()).env("NPM_TOKEN", secret).env("PLACE", "plain-value")
+        };
         let run = write(&p).env("GRANULAR_REMOTE_WAIT", wait).arg("-v").run().success();
         if wait == "0" {
             p.write("Cargo.toml", p.read("Cargo.toml") + "\n");
             write(&p).run().success();
         } else {
-            let told = "a secret that the step was passed by `pass-env` stands in it: \
-                        `{out}/file` of `#writes`, what `#prints` prints (";
+            let told = "the value of a variable of its `pass-env` stands in it: \
+                        `{out}/file` of `#knows`, `{out}/file` of `#writes`, what `#prints` prints (";
             assert!(warnings(&run).len() == 1 && warnings(&run)[0].contains(told), "{run}");
-            assert!(run.stderr().contains("wrote 1 result ("), "two of three stay here: {run}");
+            assert!(run.stderr().contains("wrote 2 results ("), "three of five stay here: {run}");
         }
         let kept: Vec<_> = ["ac", "cas"].iter().flat_map(|below| server.kept(below)).collect();
         let has = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).contains(secret);
         assert!(kept.iter().all(|(_, bytes)| !has(bytes)));
         let second = p.elsewhere();
         reading(&second, &server.url()).env("NPM_TOKEN", "x").run().success();
-        assert_eq!(second.ran(), ["prints", "writes"], "waiting for {wait} s");
+        assert_eq!(second.ran(), ["knows", "prints", "writes"], "waiting for {wait} s");
         assert!(
             !p.cache().join("uploads").exists()
                 || tree(&p.cache().join("uploads"), |_| false).values().all(|entry| {
