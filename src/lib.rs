@@ -19,10 +19,10 @@
 //!                                                                                       │
 //!            for each action, once its needs are up to date:                            ▼
 //!            inputs (declared and found) + tools + environment + exports of its needs ──▶ fingerprint ──▶ key
-//!                 the record says this key, and the outputs are as recorded ──▶ fresh
+//!                 the record says this key, the outputs are as recorded, and where they came from still counts ──▶ fresh
 //!                 a store has a result for the key, and every blob verifies ──▶ restored
 //!                 a tool or source is missing ──▶ restored as it was made with the tool, or from checked-in files, or skipped, or failed
-//!                 otherwise ──▶ ran: clear, run, capture into the store, look at the inputs again
+//!                 otherwise ──▶ ran: clear (but what an incremental step may look at), run, capture into the store, look at the inputs again
 //! ```
 //!
 //! In the terms of "Build Systems à la Carte" (Mokhov, Mitchell, Peyton Jones, 2018): a topological scheduler with constructive traces.

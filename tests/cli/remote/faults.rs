@@ -284,12 +284,7 @@ fn a36_who_is_killed_while_he_writes_leaves_a_whole_result_or_none() {
                 is_it.then_some(Twist::Hang)
             }
         });
-        let _ = writing(&p, &server.url()).run_while(|process| {
-            while !arrived.load(Ordering::SeqCst) {
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            signal(process, "KILL");
-        });
+        killed_when(writing(&p, &server.url()), &arrived);
         assert!(server.broken().is_empty());
         server.behave();
         reading(&second, &server.url()).run().success();

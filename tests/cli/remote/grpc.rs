@@ -1,6 +1,5 @@
 //! The Remote Execution API: how many calls things take, what a server says that it can do, and what happens if it misbehaves.
 
-use super::faults::signal;
 use super::grpc_server::{Capabilities, GrpcServer, Twist, Updates, Version};
 use super::*;
 use std::sync::Arc;
@@ -556,12 +555,7 @@ fn a36_who_is_killed_while_he_writes_over_grpc_leaves_a_whole_result_or_none() {
                 })
             }
         });
-        let _ = writing(&p, &server.url()).run_while(|process| {
-            while !arrived.load(Ordering::SeqCst) {
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            signal(process, "KILL");
-        });
+        killed_when(writing(&p, &server.url()), &arrived);
         assert!(server.broken().is_empty());
         server.behave();
         reading(&second, &server.url()).run().success();

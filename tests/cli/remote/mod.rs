@@ -18,8 +18,10 @@ mod zstd_http;
 
 use crate::faults::{Tree, tree};
 use crate::project::{Invocation, Project, Run, project, step};
+use faults::signal;
 use server::{Server, Twist};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Two machines with the same sources, and a server: the first has built and shared everything.
@@ -71,6 +73,16 @@ fn reading(p: &Project, url: &str) -> Invocation {
 
 fn writing(p: &Project, url: &str) -> Invocation {
     reading(p, url).env("GRANULAR_REMOTE_WRITE", "on")
+}
+
+/// Runs it, and kills it as soon as something has arrived.
+fn killed_when(invocation: Invocation, arrived: &AtomicBool) {
+    let _ = invocation.run_while(|process| {
+        while !arrived.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        signal(process, "KILL");
+    });
 }
 
 /// What all steps of a workspace have left in their output directories.

@@ -556,8 +556,8 @@ fn what_an_earlier_build_has_left_to_write_is_not_signed_as_that_of_this_commit_
     assert!(of("#new").contains(&new) && of("#s00").contains(left), "{run}");
 }
 
-#[test]
-fn what_a_pull_request_has_brought_to_a_machine_is_none_of_mains() {
+/// A machine to which a pull request has brought a lie, by way of the server. The first project is the step's, on no machine yet.
+fn with_a_lie() -> (Server, Signed, Project, Project) {
     let server = Server::start();
     let team = Signed::new(&server.url());
     let p = step_that_can_lie();
@@ -565,6 +565,12 @@ fn what_a_pull_request_has_brought_to_a_machine_is_none_of_mains() {
     let shared = p.elsewhere();
     team.pull_request(&shared, 7).run().success();
     assert_eq!((shared.ran().len(), left(&shared).as_str()), (0, "lie\n"));
+    (server, team, p, shared)
+}
+
+#[test]
+fn what_a_pull_request_has_brought_to_a_machine_is_none_of_mains() {
+    let (_server, team, _, shared) = with_a_lie();
     shared.remove("target");
     let run = team.reader(&shared).run().success();
     assert_eq!((shared.ran().len(), left(&shared).as_str()), (1, "truth\n"), "{run}");
@@ -575,13 +581,9 @@ fn what_a_pull_request_has_brought_to_a_machine_is_none_of_mains() {
 
 #[test]
 fn what_a_pull_request_has_brought_to_a_checkout_is_not_fresh_for_main() {
-    let server = Server::start();
-    let team = Signed::new(&server.url());
-    let p = step_that_can_lie();
-    team.pull_request(&p.elsewhere(), 7).env("LIE", "lie").run().success();
-    let shared = p.elsewhere();
+    let (server, team, _, shared) = with_a_lie();
     // Fresh twice: the second time not even looked at.
-    for _ in 0..3 {
+    for _ in 0..2 {
         team.pull_request(&shared, 7).run().success();
         assert_eq!((shared.ran().len(), left(&shared).as_str()), (0, "lie\n"));
     }
@@ -598,13 +600,7 @@ fn what_a_pull_request_has_brought_to_a_checkout_is_not_fresh_for_main() {
 
 #[test]
 fn what_is_known_of_one_result_is_not_lost_over_another_that_could_not_be_brought() {
-    let server = Server::start();
-    let team = Signed::new(&server.url());
-    let p = step_that_can_lie();
-    team.pull_request(&p.elsewhere(), 7).env("LIE", "lie").run().success();
-    let shared = p.elsewhere();
-    team.pull_request(&shared, 7).run().success();
-    assert_eq!((shared.ran().len(), left(&shared).as_str()), (0, "lie\n"));
+    let (server, team, p, shared) = with_a_lie();
     team.main(&p).run().success();
     server.twist("GET cas", Twist::Status(404, ""));
     shared.remove("target");
@@ -618,12 +614,7 @@ fn what_is_known_of_one_result_is_not_lost_over_another_that_could_not_be_brough
 
 #[test]
 fn a_result_whose_origin_cannot_be_read_is_not_one_of_this_machine() {
-    let server = Server::start();
-    let team = Signed::new(&server.url());
-    let p = step_that_can_lie();
-    team.pull_request(&p.elsewhere(), 7).env("LIE", "lie").run().success();
-    let shared = p.elsewhere();
-    team.pull_request(&shared, 7).run().success();
+    let (_server, team, p, shared) = with_a_lie();
     let of_key = shared.cache().join("origins").join(key_of(&p).to_string());
     let note = fs::read_dir(of_key).unwrap().next().unwrap().unwrap();
     // As after a power failure.
