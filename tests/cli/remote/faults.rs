@@ -7,7 +7,6 @@ use super::*;
 use granular::digest::{Digest, Hash};
 use prost::Message as _;
 use std::fs;
-use std::net::TcpListener;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,10 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// By how much a remote that is dead may make a build longer, as the README says; and what a busy machine adds.
 const BOUND: Duration = Duration::from_secs(6 + 2);
 
-/// An address at which nobody listens.
+/// A remote at an address at which nobody listens.
 fn nobody() -> String {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    format!("http://{address}")
+    format!("http://{}", serving::nobody())
 }
 
 /// The steps of `steps(30)` with such a remote: they run, one warning names it, and that took about as long as without.

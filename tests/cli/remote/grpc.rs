@@ -285,7 +285,7 @@ fn is_done_without(p: &Project, url: &str, usual: Duration, what: &str) {
 fn a32_a_remote_over_grpc_that_is_dead_costs_little_and_no_build() {
     let p = steps(30);
     let usual = timed(|| p.elsewhere().granular("build").success()).1;
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = serving::nobody();
     is_done_without(&p, &format!("grpc://{nobody}"), usual, "nobody");
     is_done_without(&p.elsewhere(), &format!("grpcs://{nobody}"), usual, "nobody");
     // One that takes connections and says nothing.

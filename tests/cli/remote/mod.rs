@@ -11,6 +11,7 @@ mod nginx;
 mod real;
 mod s3;
 mod server;
+mod serving;
 mod sharing;
 mod signed;
 mod trust;

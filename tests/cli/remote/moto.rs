@@ -1,10 +1,11 @@
 //! A bucket of S3 on this machine: moto, which plays Amazon's services. Where it is not, `./test` brings it.
 
+use super::serving::{self, Serving};
 use super::*;
 use crate::sandbox::could_not_run;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::net::TcpStream;
+use std::process::{Child, Command};
 
 const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/servers/moto/bin");
 
@@ -19,11 +20,11 @@ pub(super) struct Moto {
 
 impl Moto {
     /// None where there is no such program.
-    pub(super) fn start() -> Option<Self> {
-        Self::starting(&[])
+    pub(super) fn start(p: &Project) -> Option<Self> {
+        Self::starting(p, &[])
     }
 
-    fn starting(env: &[(&str, &str)]) -> Option<Self> {
+    fn starting(p: &Project, env: &[(&str, &str)]) -> Option<Self> {
         let program = format!("{PROGRAMS}/moto_server");
         if !Path::new(&program).exists() {
             could_not_run(
@@ -31,28 +32,22 @@ impl Moto {
             );
             return None;
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new(program)
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .envs(env.iter().copied())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let log = p.root().with_file_name("moto.log");
+        let Serving { child, port } = serving::started(&log, |[port, _]| {
+            let mut command = Command::new(&program);
+            command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).envs(env.iter().copied());
+            command
+        })
+        .unwrap();
         let server = Self { child, port };
-        let began = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(60), "moto does not start");
-            std::thread::sleep(Duration::from_millis(50));
-        }
         assert!(server.ask("PUT", "/bucket").starts_with("HTTP/1.1 200"));
         Some(server)
     }
 
     /// One that lets in only who has the keys that come with it: a user who may do everything, and one who may only read.
-    pub(super) fn closed() -> Option<(Self, [Keys; 2])> {
+    pub(super) fn closed(p: &Project) -> Option<(Self, [Keys; 2])> {
         // So many requests are for everybody: the bucket, and per user those below.
-        let server = Self::starting(&[("INITIAL_NO_AUTH_ACTION_COUNT", "7")])?;
+        let server = Self::starting(p, &[("INITIAL_NO_AUTH_ACTION_COUNT", "7")])?;
         let script = "import boto3, json, sys
 iam = boto3.client('iam', endpoint_url=sys.argv[1], region_name='us-east-1', aws_access_key_id='x', aws_secret_access_key='x')
 for name, actions in [('all', ['s3:*']), ('reader', ['s3:GetObject', 's3:ListBucket', 's3:HeadObject'])]:
@@ -138,7 +133,7 @@ pub(super) fn named(p: &Project, endpoint: &str, keys: &Keys) -> Invocation {
 #[test]
 fn a_bucket_shares_all_sorts_of_results_small_where_that_pays() {
     let p = workspace();
-    let Some(server) = Moto::start() else { return };
+    let Some(server) = Moto::start(&p) else { return };
     let any = Keys::any();
     let run = writing(&p, &server.url(), &any).arg("-v").run().success();
     assert_eq!(p.ran(), ["c", "check", "gen", "use"]);
@@ -183,7 +178,7 @@ fn a_bucket_takes_large_files_in_parts_and_many_small_ones() {
                   seq 1 3500000 > {out}/text; openssl enc -aes-128-ctr -K 00 -iv 00 -nosalt -in {out}/text -out {out}/noise 2>/dev/null; \
                   cat {out}/text {out}/noise > {out}/both";
     let p = project(&step("gen", script, "inputs = []\noutputs = [\"{out}\"]"));
-    let Some(server) = Moto::start() else { return };
+    let Some(server) = Moto::start(&p) else { return };
     let any = Keys::any();
     let wait = ("GRANULAR_REMOTE_WAIT", "120");
     let (run, memory) = with_memory(writing(&p, &server.url(), &any).env(wait.0, wait.1).arg("-v"));
@@ -204,8 +199,8 @@ fn a_bucket_takes_large_files_in_parts_and_many_small_ones() {
 
 #[test]
 fn a_bucket_that_refuses_or_is_not_there_costs_one_warning_and_no_build() {
-    let Some((server, [all, reader])) = Moto::closed() else { return };
     let p = steps(3);
+    let Some((server, [all, reader])) = Moto::closed(&p) else { return };
     let stranger = Keys::any();
     let run = writing(&p, &server.url(), &stranger).run().success();
     assert_eq!(p.ran().len(), 3);
@@ -249,7 +244,8 @@ fn a_bucket_that_refuses_or_is_not_there_costs_one_warning_and_no_build() {
 
 #[test]
 fn a42_nobody_takes_what_a_pull_request_has_forged_from_a_bucket() {
-    let Some(server) = Moto::start() else { return };
+    let place = project("");
+    let Some(server) = Moto::start(&place) else { return };
     let by_hand = format!("{}/bucket/team", server.url());
     signed::a42_with_a_bucket("s3://bucket/team", &by_hand);
 }
@@ -257,7 +253,7 @@ fn a42_nobody_takes_what_a_pull_request_has_forged_from_a_bucket() {
 #[test]
 fn a_bucket_that_has_lost_its_blobs_gives_misses_and_gets_them_again() {
     let p = workspace();
-    let Some(server) = Moto::start() else { return };
+    let Some(server) = Moto::start(&p) else { return };
     let any = Keys::any();
     writing(&p, &server.url(), &any).run().success();
     for name in server.kept().iter().filter(|name| name.contains("/cas/")) {
@@ -275,7 +271,7 @@ fn a_bucket_that_has_lost_its_blobs_gives_misses_and_gets_them_again() {
 #[test]
 fn a_bucket_that_is_killed_in_the_middle_costs_no_build() {
     let p = steps(30);
-    let Some(mut server) = Moto::start() else { return };
+    let Some(mut server) = Moto::start(&p) else { return };
     let url = server.url();
     let (run, time) = timed(|| {
         writing(&p, &url, &Keys::any()).run_while(|_| {
@@ -295,9 +291,9 @@ fn a_bucket_that_is_killed_in_the_middle_costs_no_build() {
 
 #[test]
 fn a_bucket_is_not_written_by_a_pull_request_nor_where_only_the_checkout_names_it() {
-    let Some(server) = Moto::start() else { return };
-    let any = Keys::any();
     let p = steps(2);
+    let Some(server) = Moto::start(&p) else { return };
+    let any = Keys::any();
     let run = writing(&p, &server.url(), &any).env("GITHUB_EVENT_NAME", "pull_request").run();
     run.success();
     assert!(server.kept().is_empty());

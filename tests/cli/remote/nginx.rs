@@ -1,11 +1,11 @@
 //! The same against a web server that stores what is PUT and knows nothing of caches: nginx with its WebDAV module.
 
+use super::serving::{self, Serving};
 use super::*;
 use crate::sandbox::could_not_run;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 pub(super) struct Nginx {
     child: Child,
@@ -17,15 +17,31 @@ pub(super) struct Nginx {
 impl Nginx {
     /// None where there is no such program.
     pub(super) fn start(p: &Project) -> Option<Self> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let dir = p.root().with_file_name("nginx");
         fs::create_dir_all(&dir).unwrap();
-        let dir = dir.to_str().unwrap();
         // Its workers are of another user otherwise, where it is started by root.
         let user = Command::new("id").arg("-un").output().unwrap().stdout;
         let user = String::from_utf8(user).unwrap();
-        let configuration = format!(
-            "daemon off; worker_processes 1; pid {dir}/pid; error_log {dir}/errors; user {user};
+        let started = serving::started(&dir.join("log"), |[port, _]| {
+            fs::write(dir.join("configuration"), configuration(&dir, &user, port)).unwrap();
+            let mut command = Command::new("nginx");
+            command.arg("-p").arg(&dir).args(["-e", "stderr", "-c"]).arg(dir.join("configuration"));
+            command
+        });
+        let Ok(Serving { child, port }) = started else {
+            could_not_run("there is no nginx (Debian: apt-get install nginx-light)");
+            return None;
+        };
+        let url = format!("http://127.0.0.1:{port}");
+        Some(Self { child, url, kept: dir.join("kept") })
+    }
+}
+
+/// A server that lets everybody write below `dir`.
+fn configuration(dir: &Path, user: &str, port: u16) -> String {
+    let dir = dir.display();
+    format!(
+        "daemon off; worker_processes 1; pid {dir}/pid; error_log stderr; user {user};
 events {{ }}
 http {{
     access_log off; client_max_body_size 1g; client_body_temp_path {dir}/body;
@@ -36,34 +52,7 @@ http {{
     }}
 }}
 "
-        );
-        fs::write(format!("{dir}/configuration"), configuration).unwrap();
-        let started = Command::new("nginx")
-            .args([
-                "-p",
-                dir,
-                "-e",
-                &format!("{dir}/errors"),
-                "-c",
-                &format!("{dir}/configuration"),
-            ])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(child) = started else {
-            could_not_run("there is no nginx (Debian: apt-get install nginx-light)");
-            return None;
-        };
-        let url = format!("http://127.0.0.1:{port}");
-        let server = Self { child, url, kept: Path::new(dir).join("kept") };
-        let began = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            let errors = fs::read_to_string(format!("{dir}/errors")).unwrap_or_default();
-            assert!(began.elapsed() < Duration::from_secs(10), "nginx does not start: {errors}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Some(server)
-    }
+    )
 }
 
 impl Drop for Nginx {

@@ -1,9 +1,9 @@
 //! Servers that people run, each with an empty directory, on loopback. Where one is not, `./test` brings it, and says how.
 
+use super::serving::{self, Serving};
 use super::*;
 use crate::sandbox::could_not_run;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -41,35 +41,29 @@ impl Kind {
             return None;
         }
         let dir = p.root().with_file_name(program);
-        let [port, other] = [free_port(), free_port()];
-        let mut command = Command::new(path);
-        match self {
-            Self::BazelRemoteHttp | Self::BazelRemoteGrpc => {
-                let is_http = self == Self::BazelRemoteHttp;
-                let (http, grpc) = if is_http { (port, other) } else { (other, port) };
-                command
-                    .args(["--max_size", "1", "--access_log_level", "none", "--dir"])
-                    .arg(&dir)
-                    .args(["--http_address", &format!("127.0.0.1:{http}")])
-                    .args(["--grpc_address", &format!("127.0.0.1:{grpc}")]);
+        let log = dir.with_extension("log");
+        let Serving { child, port } = serving::started(&log, |[port, other]| {
+            let mut command = Command::new(&path);
+            match self {
+                Self::BazelRemoteHttp | Self::BazelRemoteGrpc => {
+                    let is_http = self == Self::BazelRemoteHttp;
+                    let (http, grpc) = if is_http { (port, other) } else { (other, port) };
+                    command
+                        .args(["--max_size", "1", "--access_log_level", "none", "--dir"])
+                        .arg(&dir)
+                        .args(["--http_address", &format!("127.0.0.1:{http}")])
+                        .args(["--grpc_address", &format!("127.0.0.1:{grpc}")])
+                        .args(more);
+                }
+                Self::Casd => {
+                    command.arg(format!("--bind=127.0.0.1:{port}")).args(more).arg(&dir);
+                }
             }
-            Self::Casd => {
-                command.arg(format!("--bind=127.0.0.1:{port}"));
-            }
-        }
-        command.args(more);
-        if self == Self::Casd {
-            command.arg(&dir);
-        }
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            command
+        })
+        .unwrap();
         let scheme = if self == Self::BazelRemoteHttp { "http" } else { "grpc" };
-        let server = Real { child, dir, url: format!("{scheme}://127.0.0.1:{port}") };
-        let began = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(20), "{program} does not start");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Some(server)
+        Some(Real { child, dir, url: format!("{scheme}://127.0.0.1:{port}") })
     }
 }
 
@@ -79,10 +73,6 @@ impl Drop for Real {
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.dir);
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A certificate of `localhost` that nobody has signed but itself, and its key.

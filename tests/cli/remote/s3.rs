@@ -4,7 +4,6 @@ use super::moto::{Keys, named, reading, writing};
 use super::server::plain;
 use super::*;
 use std::fs;
-use std::net::TcpListener;
 
 const BOUND: Duration = Duration::from_secs(6 + 2);
 
@@ -67,7 +66,7 @@ fn a_restore_from_a_bucket_takes_one_request_for_the_key_and_one_for_each_blob_a
 fn a32_a_bucket_that_is_not_there_costs_little_and_no_build() {
     let p = steps(30);
     let usual = timed(|| p.elsewhere().granular("build").success()).1;
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = serving::nobody();
     let is_done_without = |url: &str| {
         let p = p.elsewhere();
         let (run, time) = timed(|| writing(&p, url, &Keys::any()).run().success());
@@ -254,7 +253,7 @@ fn who_we_are_comes_from_a_profile_as_well_and_from_nowhere_is_told_at_once() {
 
     // Nobody answers at the address at which a cloud tells its machines who they are.
     let p = p.elsewhere();
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = serving::nobody();
     let (run, time) = timed(|| {
         build(&p).env("AWS_METADATA_ENDPOINT", &format!("http://{nobody}")).run().success()
     });
