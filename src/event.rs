@@ -28,8 +28,13 @@ pub enum Event {
         /// The names of what Cargo is asked for.
         artifacts: Vec<String>,
     },
-    /// An action starts to run. Fresh and restored ones are told by [`Event::Finished`] alone.
+    /// An action starts to run.
     Started {
+        /// Which.
+        action: ActionName,
+    },
+    /// A store has the result of an action, which is put in place; that may take as long as it takes to bring it from elsewhere.
+    Restoring {
         /// Which.
         action: ActionName,
     },

@@ -29,7 +29,8 @@ use table::{Record, Table};
 pub struct Index {
     /// What was read from disk; never changed.
     table: Table,
-    added: Mutex<Added>,
+    /// By the inode, so that threads which read different files seldom wait for each other.
+    added: [Mutex<Added>; SHARDS],
     /// When this index was opened, for [`Index::remember`].
     opened: SystemTime,
 }
@@ -40,6 +41,8 @@ struct Added {
     records: HashMap<(u64, u64), Record>,
     unsaved: bool,
 }
+
+const SHARDS: usize = 16;
 
 /// How many ever-changing readings of one file are made before the last one is taken as it is.
 const MOST_READINGS: usize = 3;
@@ -52,7 +55,7 @@ const COARSE_STEP_NS: i128 = 2_000_000_000;
 
 impl Default for Index {
     fn default() -> Self {
-        Self { table: Table::default(), added: Mutex::default(), opened: SystemTime::now() }
+        Self { table: Table::default(), added: Default::default(), opened: SystemTime::now() }
     }
 }
 
@@ -67,7 +70,7 @@ impl Index {
         let key = Record::key_of(stat)?;
         let known = self.table.find(key).filter(|record| record.is_of(stat));
         let known = known.or_else(|| {
-            self.added().records.get(&key).copied().filter(|record| record.is_of(stat))
+            self.added(key).records.get(&key).copied().filter(|record| record.is_of(stat))
         });
         known.map(|record| record.digest)
     }
@@ -79,8 +82,13 @@ impl Index {
     pub fn digest(&self, path: &Path, stat: &Stat) -> Result<Digest> {
         match self.lookup(stat) {
             Some(digest) => Ok(digest),
-            None => self.read(path, stat).map_err(|error| Error::io("cannot read", path, error)),
+            None => self.read(path, stat),
         }
+    }
+
+    /// As [`Index::digest`], for who has looked it up and not found it.
+    pub(crate) fn read(&self, path: &Path, stat: &Stat) -> Result<Digest> {
+        self.read_and_look(path, stat).map_err(|error| Error::io("cannot read", path, error))
     }
 
     /// Remembers that the file of which `stat` was taken has that digest, for who has read the bytes anyway. Since it does
@@ -92,36 +100,39 @@ impl Index {
     /// As [`Index::remember`], where the clock was read at `before`: before the first byte of the file was. `stat` was taken
     /// before that byte as well, and was the same again behind the last one.
     pub fn remember_read(&self, stat: &Stat, digest: Digest, before: SystemTime) {
-        if !is_settled(stat, before) || self.lookup(stat) == Some(digest) {
+        let Some(record) = Record::new(stat, digest).filter(|_| is_settled(stat, before)) else {
             return;
-        }
-        if let Some(record) = Record::new(stat, digest) {
-            let mut added = self.added();
-            added.records.insert(record.key(), record);
-            added.unsaved = true;
+        };
+        let key = record.key();
+        if self.table.find(key) != Some(record) {
+            let mut added = self.added(key);
+            added.unsaved |= added.records.insert(key, record) != Some(record);
         }
     }
 
     /// Writes the index to `path`, whose directory exists, if it has changed; says whether it did. Entries of files that were
     /// not asked for stay, until they are the larger part: then they are dropped.
     pub fn save(&self, path: &Path) -> Result<bool> {
-        let mut added = self.added();
-        let keep_unseen = self.table.unseen() <= self.table.seen() + added.records.len() + 10_000;
-        if !added.unsaved && keep_unseen {
+        let mut added = self.added.each_ref().map(locked);
+        let new = added.iter().map(|added| added.records.len()).sum::<usize>();
+        let keep_unseen = self.table.unseen() <= self.table.seen() + new + 10_000;
+        if keep_unseen && !added.iter().any(|added| added.unsaved) {
             return Ok(false);
         }
-        let bytes = self.table.merged(added.records.values().copied(), keep_unseen);
+        let records = added.iter().flat_map(|added| added.records.values().copied());
+        let bytes = self.table.merged(records, keep_unseen);
         own_file::replace(path, &bytes).map_err(|error| Error::io("cannot write", path, error))?;
-        added.unsaved = false;
+        added.iter_mut().for_each(|added| added.unsaved = false);
         Ok(true)
     }
 
-    fn added(&self) -> MutexGuard<'_, Added> {
-        self.added.lock().unwrap_or_else(PoisonError::into_inner)
+    fn added(&self, (_, inode): (u64, u64)) -> MutexGuard<'_, Added> {
+        let [first, ..] = &self.added;
+        locked(self.added.get(inode as usize % SHARDS).unwrap_or(first))
     }
 
     /// Reads the file, in the good case with as few calls as can be: it is opened, read, looked at, and closed.
-    fn read(&self, path: &Path, stat: &Stat) -> io::Result<Digest> {
+    fn read_and_look(&self, path: &Path, stat: &Stat) -> io::Result<Digest> {
         let mut stat = *stat;
         let mut readings = 1;
         loop {
@@ -143,6 +154,10 @@ impl Index {
             stat = behind;
         }
     }
+}
+
+fn locked(added: &Mutex<Added>) -> MutexGuard<'_, Added> {
+    added.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether a file with this stat has been left alone for long enough at `time` that any later change shows in its stat.

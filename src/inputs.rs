@@ -233,7 +233,7 @@ fn read_some(
 }
 
 fn read_one(path: PathBuf, stat: &Stat, index: &Index) -> Result<Option<Digest>> {
-    match index.digest(&path, stat) {
+    match index.read(&path, stat) {
         Ok(digest) => Ok(Some(digest)),
         Err(error) if is_gone(&error) => Ok(None),
         Err(error) => Err(error),

@@ -153,6 +153,8 @@ struct Waiting {
     jobs: Vec<Job>,
     /// How many threads are reading a directory, which may bring further ones.
     busy: usize,
+    /// How many threads wait for one. Where none does, none need be woken, which is a call of the system.
+    idle: usize,
 }
 
 /// A thread's turn with one directory; it ends when this is dropped.
@@ -687,13 +689,21 @@ impl Queue {
             if waiting.busy == 0 {
                 return None;
             }
+            waiting.idle += 1;
             waiting = self.change.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting.idle -= 1;
         }
     }
 
     fn add(&self, jobs: &mut Vec<Job>) {
-        if !jobs.is_empty() {
-            self.lock().jobs.append(jobs);
+        if jobs.is_empty() {
+            return;
+        }
+        let mut waiting = self.lock();
+        waiting.jobs.append(jobs);
+        let is_awaited = waiting.idle > 0;
+        drop(waiting);
+        if is_awaited {
             self.change.notify_all();
         }
     }

@@ -490,6 +490,8 @@ impl<'a, 'r> Owner<'a, 'r> {
             Some(result) => {
                 self.states.set(id, State::Restoring);
                 self.disturbed = true;
+                let action = self.ground.project.graph[id].name.clone();
+                (self.report)(Event::Restoring { action });
                 let _ =
                     self.ways.to_pool.send(Job::Restore(id, checked, reasons, result, checked_in));
             }

@@ -5,8 +5,15 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// The places at which is worked.
 #[derive(Debug)]
 pub(crate) struct Places {
-    free: Mutex<usize>,
+    room: Mutex<Room>,
     has_freed: Condvar,
+}
+
+#[derive(Debug)]
+struct Room {
+    free: usize,
+    /// How many wait for a place: to wake nobody is a call of the system as well.
+    waiting: usize,
 }
 
 /// A place that is taken, until it is dropped.
@@ -15,7 +22,7 @@ struct Taken<'a>(&'a Places);
 impl Places {
     /// So many.
     pub(crate) fn new(number: usize) -> Self {
-        Self { free: Mutex::new(number), has_freed: Condvar::new() }
+        Self { room: Mutex::new(Room { free: number, waiting: 0 }), has_freed: Condvar::new() }
     }
 
     /// Works at a place, once there is one.
@@ -39,21 +46,28 @@ impl Places {
     }
 
     fn take(&self) -> Taken<'_> {
-        let mut free = self.free();
-        while *free == 0 {
-            free = self.has_freed.wait(free).unwrap_or_else(PoisonError::into_inner);
+        let mut room = self.room();
+        while room.free == 0 {
+            room.waiting += 1;
+            room = self.has_freed.wait(room).unwrap_or_else(PoisonError::into_inner);
+            room.waiting -= 1;
         }
-        *free -= 1;
+        room.free -= 1;
         Taken(self)
     }
 
     fn give_up(&self) {
-        *self.free() += 1;
-        self.has_freed.notify_one();
+        let mut room = self.room();
+        room.free += 1;
+        let is_awaited = room.waiting > 0;
+        drop(room);
+        if is_awaited {
+            self.has_freed.notify_one();
+        }
     }
 
-    fn free(&self) -> MutexGuard<'_, usize> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    fn room(&self) -> MutexGuard<'_, Room> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -93,7 +107,7 @@ mod tests {
             }
         });
         assert!(most.into_inner() <= 2);
-        assert_eq!(*places.free(), 2);
+        assert_eq!(places.room().free, 2);
     }
 
     #[test]
@@ -106,7 +120,7 @@ mod tests {
                 })
             }));
             assert!(panicked.is_err());
-            assert_eq!(*places.free(), 1);
+            assert_eq!(places.room().free, 1);
         }
     }
 }

@@ -476,7 +476,10 @@ fn engine(
 fn tell(event: &Event, failures: &mut Vec<String>) {
     match event {
         Event::Waiting { .. } => directives::note("waiting for another build in this directory"),
-        Event::Planned { .. } | Event::Verifying { .. } | Event::Verified { .. } => {}
+        Event::Planned { .. }
+        | Event::Restoring { .. }
+        | Event::Verifying { .. }
+        | Event::Verified { .. } => {}
         Event::Compiling { action, artifacts } => {
             let artifacts = artifacts.join(", ");
             directives::note(&format!("asking Cargo for {artifacts}, which {action} reads"));

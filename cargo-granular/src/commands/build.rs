@@ -6,7 +6,7 @@ use crate::cache::{self, Cache};
 use crate::choose;
 use crate::cli::BringUp;
 use crate::exit::Exit;
-use crate::remote::{self, Origins};
+use crate::remote::{self, AtEnd, Origins};
 use crate::report::{Reporter as _, Reporters};
 use crate::session::{Opened, Session};
 use crate::trouble::{Result, Trouble};
@@ -73,7 +73,11 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     if asked.dry_run {
         let edges = assess::Edges { store, env: &session.env };
         let exit = dry_run::run(session, &opened, &wanted, asked, &edges)?;
-        let told = remote::finish(shared.as_ref(), &mut |message| session.shell.warn(&message))?;
+        let told = remote::finish(shared.as_ref(), &mut |told| {
+            if let AtEnd::Warning(message) = told {
+                session.shell.warn(&message);
+            }
+        })?;
         remote::tell(session, told);
         return Ok(exit);
     }
@@ -87,6 +91,7 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     let origins = cache.as_ref().map(Origins::new);
     let mut reporters =
         Reporters::of_a_build(session, format, &stop, command, project, origins.as_ref());
+    shared.iter().for_each(|remote| reporters.watch(remote));
     let bring = if asked.verify { reproduce::build_and_verify } else { build::build };
     let summary =
         bring(&opened.project, &wanted, &options, &edges, &mut |event| reporters.event(&event))?;
@@ -98,9 +103,7 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
             format!("processes that hid from the steps that started them were killed: {names}");
         reporters.event(&Event::Warning { message });
     }
-    let told = remote::finish(shared.as_ref(), &mut |message| {
-        reporters.event(&Event::Warning { message });
-    })?;
+    let told = remote::finish(shared.as_ref(), &mut |told| reporters.at_end(told))?;
     reporters.summary(&summary);
     remote::tell(session, told);
     if let Some(cache) = cache.as_ref().filter(|_| !summary.stopped) {

@@ -84,9 +84,7 @@ pub(super) fn run(session: &Session, asked: &cli::Exec) -> Result<Exit> {
     if matches!(status, Some(Status::Fresh | Status::Restored { .. })) {
         replay(session, &project, &action, cache.as_ref(), to);
     }
-    let told = remote::finish(shared.as_ref(), &mut |message| {
-        reporters.event(&Event::Warning { message });
-    })?;
+    let told = remote::finish(shared.as_ref(), &mut |told| reporters.at_end(told))?;
     reporters.summary(&summary);
     remote::tell(session, told);
     if let Some(cache) = cache.as_ref().filter(|_| !summary.stopped) {

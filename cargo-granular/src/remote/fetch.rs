@@ -43,6 +43,8 @@ pub(super) struct Counts {
     pub(super) entries_asked: AtomicU64,
     pub(super) blobs: AtomicU64,
     pub(super) bytes: AtomicU64,
+    /// The bytes that have arrived of blobs, of those too that are not whole yet.
+    pub(super) arrived: AtomicU64,
 }
 
 impl Fetcher {
@@ -201,7 +203,7 @@ fn bring_blobs(
 ) -> Result<(), Failure> {
     let brought = health.ask(What::Blob, || match request {
         Request::Alone((digest, address)) => {
-            let mut taking = Taking::begin(local, naming, *digest)?;
+            let mut taking = Taking::begin(local, naming, counts, *digest)?;
             wire.blob(address, &mut |bytes| taking.take(bytes))
                 .and_then(|()| taking.keep(address))
                 .map_err(|failure| of_blob(address, failure))
@@ -212,7 +214,7 @@ fn bring_blobs(
             let mut kept = BTreeSet::new();
             wire.blobs(&addresses, &mut |place, bytes| {
                 let Some((digest, address)) = blobs.get(place) else { return Ok(()) };
-                let mut taking = Taking::begin(local, naming, *digest)?;
+                let mut taking = Taking::begin(local, naming, counts, *digest)?;
                 taking
                     .take(bytes)
                     .map_err(Failure::from)
@@ -260,16 +262,23 @@ fn of_blob(address: &Address, failure: Failure) -> Failure {
 struct Taking<'a> {
     incoming: Incoming<'a>,
     namer: Namer,
+    counts: &'a Counts,
     digest: Digest,
 }
 
 impl<'a> Taking<'a> {
-    fn begin(local: &'a LocalStore, naming: Naming, digest: Digest) -> Result<Self, Failure> {
+    fn begin(
+        local: &'a LocalStore,
+        naming: Naming,
+        counts: &'a Counts,
+        digest: Digest,
+    ) -> Result<Self, Failure> {
         let incoming = local.take_in(digest).map_err(Failure::Local)?;
-        Ok(Self { incoming, namer: Namer::new(naming), digest })
+        Ok(Self { incoming, namer: Namer::new(naming), counts, digest })
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.counts.arrived.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.namer.update(bytes);
         self.incoming.take(bytes)
     }

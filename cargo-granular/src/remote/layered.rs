@@ -2,7 +2,7 @@
 //! restored from there.
 
 use super::ask::{self, Asked};
-use super::fetch::{AT_ONCE, Fetcher};
+use super::fetch::{AT_ONCE, Counts, Fetcher};
 use super::grpc::Grpc;
 use super::health::Health;
 use super::http::Http;
@@ -38,6 +38,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The local cache, with a remote behind it.
 pub(crate) struct Layered {
@@ -177,15 +178,53 @@ pub(crate) fn store<'a>(
     }
 }
 
+/// What the end of a build tells.
+pub(crate) enum AtEnd {
+    /// It waits for what is written.
+    Writing(Writing),
+    Warning(String),
+}
+
+/// How far writing to a remote has come.
+#[derive(Clone, Debug)]
+pub(crate) struct Writing {
+    /// What messages call the remote.
+    pub(crate) host: String,
+    /// How many results, and notes beside them, are written.
+    pub(crate) done: usize,
+    /// Of how many.
+    pub(crate) of: usize,
+    /// For how long nothing else has been done.
+    pub(crate) waited: Duration,
+}
+
+/// What arrives from a remote, to be looked at while it does.
+pub(crate) struct Arriving {
+    /// What messages call the remote.
+    pub(crate) host: String,
+    counts: Arc<Counts>,
+}
+
+impl Arriving {
+    /// How many bytes have arrived in this build.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.counts.arrived.load(Ordering::Relaxed)
+    }
+}
+
 /// The end of a build: waits for what is still to be written, and warns of what the remote has done. An error if it was required and could not be
 /// used. What is to be said with `-v` behind all else comes back.
 pub(crate) fn finish(
     layered: Option<&Layered>,
-    warn: &mut dyn FnMut(String),
+    tell: &mut dyn FnMut(AtEnd),
 ) -> Result<Option<String>> {
     let Some(layered) = layered else { return Ok(None) };
     let uploader = layered.uploader.as_ref();
-    let written = uploader.map(|uploader| uploader.drain(layered.asked.wait));
+    let host = &layered.asked.place.host;
+    let mut waiting = |done, of, waited| {
+        tell(AtEnd::Writing(Writing { host: host.clone(), done, of, waited }));
+    };
+    let written = uploader.map(|uploader| uploader.drain(layered.asked.wait, &mut waiting));
     if let Some(message) = layered.health.is_missed() {
         return Err(Trouble::Environment {
             message: wording::one_line(&message),
@@ -197,7 +236,7 @@ pub(crate) fn finish(
     let nobody = was_missed.then(|| nobody(&layered.asked.place.host));
     let late = written.and_then(|written| late(layered, written));
     let messages = nobody.into_iter().chain(layered.health.messages());
-    messages.chain(late).chain(unshared).for_each(warn);
+    messages.chain(late).chain(unshared).map(AtEnd::Warning).for_each(tell);
     if !layered.known().taken.is_empty() && !layered.looks_only {
         layered.origins.prune_many();
     }
@@ -227,6 +266,12 @@ pub(crate) fn tell(session: &Session, told: Option<String>) {
 }
 
 impl Layered {
+    /// What arrives from now on.
+    pub(crate) fn arriving(&self) -> Arriving {
+        let (host, counts) = (self.asked.place.host.clone(), Arc::clone(&self.fetcher.counts));
+        Arriving { host, counts }
+    }
+
     /// What the remote was asked for, and what has been written.
     fn told(&self, written: Option<Written>) -> String {
         let counts = &self.fetcher.counts;

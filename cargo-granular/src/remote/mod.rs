@@ -52,6 +52,6 @@ mod upload;
 mod wire;
 mod zstd;
 
-pub(crate) use layered::{finish, open, store, tell};
+pub(crate) use layered::{Arriving, AtEnd, Layered, Writing, finish, open, store, tell};
 pub(crate) use origin::{Origin, Origins};
 pub(crate) use standing::domain;

@@ -217,8 +217,13 @@ impl Uploader {
         });
     }
 
-    /// Waits until all is written, but no longer than `wait`, and not if the build is to stop or there is nobody to write to.
-    pub(super) fn drain(&self, wait: Duration) -> Written {
+    /// Waits until all is written, but no longer than `wait`, and not if the build is to stop or there is nobody to write to. Meanwhile it tells `waiting` how much is written of
+    /// how much, and for how long it has waited.
+    pub(super) fn drain(
+        &self,
+        wait: Duration,
+        waiting: &mut dyn FnMut(usize, usize, Duration),
+    ) -> Written {
         let shared = &self.shared;
         let began = Instant::now();
         let is_waited_for = || {
@@ -227,6 +232,8 @@ impl Uploader {
                 && !shared.health.is_off(What::Save)
         };
         while is_waited_for() && began.elapsed() < wait {
+            let [done, of] = [&shared.done, &shared.queued].map(|it| it.load(Ordering::SeqCst));
+            waiting(done, of, began.elapsed());
             std::thread::sleep(PATIENCE);
         }
         let is_late = is_waited_for();

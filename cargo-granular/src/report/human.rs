@@ -3,7 +3,7 @@
 //! A line for each step that something was done for; what failed steps printed comes at the end, where it is seen.
 
 use crate::quantity;
-use crate::remote::Origins;
+use crate::remote::{Origins, Writing};
 use crate::shell::Verbosity;
 use crate::wording;
 use clap_cargo::style;
@@ -25,7 +25,11 @@ pub(crate) struct Human {
     command: Option<ActionName>,
     /// Where results came from that were restored.
     origins: Option<Origins>,
+    has_told_of_writing: bool,
 }
+
+/// For how long the end of a build waits without saying for what.
+const LONG: Duration = Duration::from_secs(1);
 
 /// A step that failed, for the end.
 struct Failed {
@@ -39,7 +43,15 @@ impl Human {
     /// Without anything told so far.
     pub(crate) fn new(verbosity: Verbosity, colour: bool) -> Self {
         let (failed, differing) = (Vec::new(), Vec::new());
-        Self { verbosity, colour, failed, differing, command: None, origins: None }
+        Self {
+            verbosity,
+            colour,
+            failed,
+            differing,
+            command: None,
+            origins: None,
+            has_told_of_writing: false,
+        }
     }
 
     /// Tells with `-v` of each restored result where it came from, if that is known there.
@@ -76,6 +88,17 @@ impl Human {
             Event::Verified { action, came } => self.verified(name(action), came),
             _ => String::new(),
         }
+    }
+
+    /// Once, where it takes long, that something is written to a remote.
+    pub(crate) fn writing(&mut self, writing: &Writing) -> String {
+        let is_worth_it = writing.waited >= LONG && self.tells(Verbosity::Normal);
+        if !is_worth_it || std::mem::replace(&mut self.has_told_of_writing, true) {
+            return String::new();
+        }
+        let left = wording::count(writing.of.saturating_sub(writing.done), "result");
+        let message = format!("{left} with {}", wording::one_line(&writing.host));
+        wording::status("Sharing", style::TRANSIENT, &message)
     }
 
     /// What comes last: what failed steps printed, and how it all came out.

@@ -84,6 +84,7 @@ impl<W: Write> Reporter for Json<W> {
             Event::Waiting { .. }
             | Event::Planned { .. }
             | Event::Compiling { .. }
+            | Event::Restoring { .. }
             | Event::Verifying { .. } => {}
         }
     }

@@ -5,6 +5,7 @@
 use super::Reporter;
 use super::human::Human;
 use crate::quantity;
+use crate::remote::{Arriving, Layered, Writing};
 use crate::shell;
 use crate::wording;
 use clap_cargo::style;
@@ -44,14 +45,27 @@ struct Screen {
 }
 
 /// How far it is.
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 struct Board {
     planned: usize,
     done: usize,
-    /// What runs and since when, the oldest first.
-    running: Vec<(String, Instant)>,
+    /// What is at work, the oldest first.
+    rows: Vec<Row>,
+    /// What arrives from a remote, if there is one.
+    arriving: Option<Arriving>,
+    /// What is written to a remote at the end.
+    writing: Option<Writing>,
     /// Whether it was asked to end.
     stop: Stop,
+}
+
+/// An action that is at work.
+#[derive(Clone, Debug)]
+struct Row {
+    name: String,
+    /// What is done, if it does not run.
+    doing: &'static str,
+    since: Instant,
 }
 
 impl Live {
@@ -81,6 +95,14 @@ impl Reporter for Live {
         let mut screen = lock(&self.screen);
         screen.board.event(event, Instant::now());
         screen.print(&text);
+    }
+
+    fn watch(&mut self, remote: &Layered) {
+        lock(&self.screen).board.arriving = Some(remote.arriving());
+    }
+
+    fn writing(&mut self, writing: &Writing) {
+        lock(&self.screen).board.writing = Some(writing.clone());
     }
 
     fn summary(&mut self, summary: &Summary) {
@@ -166,11 +188,8 @@ impl Board {
             Event::Planned { actions } => self.planned = actions.len(),
             Event::Started { action }
             | Event::Verifying { action }
-            | Event::Compiling { action, .. } => {
-                // It may have been shown already, while Cargo was asked.
-                self.end(action);
-                self.running.push((wording::one_line(&action.to_string()), now))
-            }
+            | Event::Compiling { action, .. } => self.begin(action, "", now),
+            Event::Restoring { action } => self.begin(action, "restoring ", now),
             Event::Finished(Finished { action, .. }) => {
                 self.done += 1;
                 self.end(action);
@@ -180,23 +199,28 @@ impl Board {
         }
     }
 
+    fn begin(&mut self, action: &ActionName, doing: &'static str, now: Instant) {
+        // It may have been shown already, while Cargo was asked, or before what was to be restored was found to be gone.
+        self.end(action);
+        self.rows.push(Row { name: wording::one_line(&action.to_string()), doing, since: now });
+    }
+
     fn end(&mut self, action: &ActionName) {
         let name = wording::one_line(&action.to_string());
-        self.running.retain(|(running, _)| *running != name);
+        self.rows.retain(|row| row.name != name);
     }
 
     /// Always as many lines as there are rows for the steps of this build, none wider than `width`.
     fn text(&self, now: Instant, width: usize) -> String {
         let rows = ROWS.min(self.planned);
         let mut lines = vec![self.bar()];
-        let shown =
-            if self.running.len() > rows { rows.saturating_sub(1) } else { self.running.len() };
-        for (name, since) in self.running.iter().take(shown) {
+        let shown = if self.rows.len() > rows { rows.saturating_sub(1) } else { self.rows.len() };
+        for Row { name, doing, since } in self.rows.iter().take(shown) {
             let time = quantity::about(now.saturating_duration_since(*since));
-            lines.push(format!("{:13}{name} {time}", ""));
+            lines.push(format!("{:13}{doing}{name} {time}", ""));
         }
-        if self.running.len() > shown {
-            lines.push(format!("{:13}and {} more", "", self.running.len() - shown));
+        if self.rows.len() > shown {
+            lines.push(format!("{:13}and {} more", "", self.rows.len() - shown));
         }
         lines.resize(rows + 1, " ".to_owned());
         // One column stays free: some terminals begin a new line when the last one is filled.
@@ -205,18 +229,31 @@ impl Board {
         lines.iter().map(cut).collect::<Vec<_>>().join("\n")
     }
 
-    /// `    Building [====>     ] 3/5`; after an interrupt what a second one does.
+    /// How much has come from a remote.
+    fn arrived(&self) -> String {
+        let arriving = self.arriving.as_ref().filter(|arriving| arriving.bytes() > 0);
+        arriving.map_or_else(String::new, |arriving| {
+            format!(", {} from {}", quantity::size(arriving.bytes()), arriving.host)
+        })
+    }
+
+    /// `    Building [====>     ] 3/5`; after an interrupt what a second one does, and at the end what is still written to a remote.
     fn bar(&self) -> String {
         const WIDTH: usize = 24;
-        let filled = (self.done * WIDTH).checked_div(self.planned).unwrap_or(0).min(WIDTH);
+        let (done, all) = match &self.writing {
+            Some(writing) => (writing.done, writing.of),
+            None => (self.done, self.planned),
+        };
+        let filled = (done * WIDTH).checked_div(all).unwrap_or(0).min(WIDTH);
         let arrow = if filled < WIDTH { ">" } else { "" };
         let bar = format!("{}{arrow}", "=".repeat(filled));
         let word = style::TRANSIENT;
-        let (doing, hint) = match self.stop.is_asked() {
-            true => ("Stopping", " (once more: at once)"),
-            false => ("Building", ""),
+        let (doing, hint) = match &self.writing {
+            _ if self.stop.is_asked() => ("Stopping", " (once more: at once)".to_owned()),
+            Some(writing) => ("Sharing", format!(" with {}", writing.host)),
+            None => ("Building", self.arrived()),
         };
-        format!("{word}{doing:>12}{word:#} [{bar:WIDTH$}] {}/{}{hint}", self.done, self.planned)
+        format!("{word}{doing:>12}{word:#} [{bar:WIDTH$}] {done}/{all}{hint}")
     }
 }
 
@@ -254,6 +291,29 @@ mod tests {
         |
         |
         ");
+    }
+
+    #[test]
+    fn what_is_put_in_place_or_written_elsewhere_is_shown_as_that() {
+        let begin = Instant::now();
+        let mut board = board(&["#api"], begin);
+        board.event(&Event::Restoring { action: action("#web") }, begin);
+        insta::assert_snapshot!(text(&board, begin, 80), @"
+            Building [====>                   ] 1/5|
+                     #api 1ms|
+                     restoring #web 1ms|
+        |
+        |
+        ");
+        // It was gone, and runs instead.
+        board.event(&Event::Started { action: action("#web") }, begin);
+        assert!(!text(&board, begin, 80).contains("restoring"));
+        let (host, waited) = ("cache.example".to_owned(), Duration::ZERO);
+        board.writing = Some(Writing { host, done: 1, of: 4, waited });
+        assert!(
+            text(&board, begin, 80)
+                .starts_with("     Sharing [======>                 ] 1/4 with cache.example|\n")
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ pub(crate) mod plain;
 
 use crate::cli::MessageFormat;
 use crate::github as actions;
-use crate::remote::Origins;
+use crate::remote::{AtEnd, Layered, Origins, Writing};
 use crate::session::{self, Session};
 use crate::shell::{self, Verbosity};
 use granular::action::ActionName;
@@ -23,6 +23,12 @@ use std::ffi::OsString;
 pub(crate) trait Reporter {
     /// Something happened.
     fn event(&mut self, event: &Event);
+
+    /// What is arriving from a remote, from now on.
+    fn watch(&mut self, _remote: &Layered) {}
+
+    /// At the end, what was built is still written to a remote: told again and again.
+    fn writing(&mut self, _writing: &Writing) {}
 
     /// It is over, and came out like this. Not called where a build came to no summary.
     fn summary(&mut self, summary: &Summary);
@@ -88,9 +94,27 @@ impl Reporters {
     }
 }
 
+impl Reporters {
+    /// What the end of a build has to tell.
+    pub(crate) fn at_end(&mut self, told: AtEnd) {
+        match told {
+            AtEnd::Writing(writing) => self.writing(&writing),
+            AtEnd::Warning(message) => self.event(&Event::Warning { message }),
+        }
+    }
+}
+
 impl Reporter for Reporters {
     fn event(&mut self, event: &Event) {
         self.0.iter_mut().for_each(|reporter| reporter.event(event));
+    }
+
+    fn watch(&mut self, remote: &Layered) {
+        self.0.iter_mut().for_each(|reporter| reporter.watch(remote));
+    }
+
+    fn writing(&mut self, writing: &Writing) {
+        self.0.iter_mut().for_each(|reporter| reporter.writing(writing));
     }
 
     fn summary(&mut self, summary: &Summary) {

@@ -3,6 +3,7 @@
 use super::Reporter;
 use super::human::Human;
 use crate::github;
+use crate::remote::Writing;
 use granular::event::{Event, Summary};
 use std::io::Write;
 
@@ -37,6 +38,11 @@ impl<W: Write> Plain<W> {
 impl<W: Write> Reporter for Plain<W> {
     fn event(&mut self, event: &Event) {
         let text = self.human.event(event);
+        self.write(&text);
+    }
+
+    fn writing(&mut self, writing: &Writing) {
+        let text = self.human.writing(writing);
         self.write(&text);
     }
 

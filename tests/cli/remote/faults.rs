@@ -310,6 +310,7 @@ fn a37_slow_writing_holds_no_build_for_longer_than_it_may_and_comes_later() {
         "after 1 s (GRANULAR_REMOTE_WAIT says how long the end of a build waits for that): 2 left",
     );
     assert!(told, "{run}");
+    assert!(!run.stderr().contains("Sharing"), "no wait of a second is worth a line: {run}");
 
     server.behave();
     p.write("Cargo.toml", p.read("Cargo.toml") + "\n");
@@ -318,6 +319,40 @@ fn a37_slow_writing_holds_no_build_for_longer_than_it_may_and_comes_later() {
     let second = p.elsewhere();
     reading(&second, &server.url()).run().success();
     assert!(second.ran().is_empty());
+}
+
+#[test]
+fn a_build_that_waits_for_what_it_shares_says_so() {
+    let server = Server::start();
+    server.trick(|request, _| {
+        (request.method == "PUT").then_some(Twist::Late(Duration::from_millis(1200)))
+    });
+    // Line by line it is said once.
+    let run = writing(&three_files(), &server.url()).run().success();
+    let host = server.url().replace("http://", "");
+    assert_eq!(run.stderr().matches("Sharing").count(), 1, "{run}");
+    assert!(run.stderr().contains(&format!("     Sharing 2 results with {host}\n")), "{run}");
+    // At a terminal it is shown as long as it lasts.
+    let p = three_files();
+    p.write("Cargo.toml", p.read("Cargo.toml").replace("echo log", "echo other"));
+    let build = writing(&p, &server.url()).at_a_terminal("\"$@\"");
+    build.hear(&format!("0/2 with {host}"));
+    build.code(0);
+}
+
+#[test]
+fn what_is_brought_from_far_is_shown_while_it_comes() {
+    let team = Team::new(three_files());
+    let is_first = AtomicBool::new(true);
+    team.server.trick(move |request, _| {
+        let is_late = request.path.contains("cas/") && is_first.swap(false, Ordering::SeqCst);
+        is_late.then_some(Twist::Late(Duration::from_millis(1500)))
+    });
+    let build = reading(&team.second, &team.server.url()).at_a_terminal("\"$@\"");
+    let host = team.server.url().replace("http://", "");
+    build.hear(&format!(" B from {host}"));
+    build.code(0);
+    assert!(team.second.ran().is_empty());
 }
 
 #[test]
