@@ -2,29 +2,40 @@
 
 use super::real::Kind;
 use super::*;
+use std::process::Child;
 
 fn shares_all_sorts_of_results(kind: Kind) {
     let p = workspace();
     let Some(server) = kind.start(&p, &[]) else { return };
-    let run = writing(&p, &server.url).arg("-v").run().success();
+    all_sorts_are_shared(&p, &|p| writing(p, &server.url), &|p| reading(p, &server.url));
+}
+
+/// What [`workspace`] has built and written is what a second machine reads, and the other way round. Gives what was said at last.
+pub(super) fn all_sorts_are_shared(
+    p: &Project,
+    writing: &dyn Fn(&Project) -> Invocation,
+    reading: &dyn Fn(&Project) -> Invocation,
+) -> Run {
+    let run = writing(p).arg("-v").run().success();
     assert_eq!(p.ran(), ["c", "check", "gen", "use"]);
     assert!(warnings(&run).is_empty() && !run.stderr().contains("left for a later build"), "{run}");
 
     let second = p.elsewhere();
-    let run = reading(&second, &server.url).arg("-v").run().success();
+    let run = reading(&second).arg("-v").run().success();
     assert!(second.ran().is_empty() && warnings(&run).is_empty(), "{run}");
-    assert_eq!(left_by(&second), left_by(&p));
+    assert_eq!(left_by(&second), left_by(p));
     second.granular("verify").success();
 
     // What the second changes and writes, the first has.
-    for p in [&p, &second] {
+    for p in [p, &second] {
         p.write("in.txt", "2\n").write("a.h", "2\n");
     }
-    writing(&second, &server.url).run().success();
+    writing(&second).run().success();
     second.ran();
-    let run = reading(&p, &server.url).run().success();
+    let run = reading(p).run().success();
     assert!(p.ran().is_empty(), "{run}");
-    assert_eq!(left_by(&second), left_by(&p));
+    assert_eq!(left_by(&second), left_by(p));
+    run
 }
 
 fn shares_many_small_files_and_large_ones(kind: Kind) {
@@ -78,17 +89,22 @@ fn a42_gives_nobody_what_a_pull_request_has_forged(kind: Kind) {
 fn that_is_killed_in_the_middle_costs_no_build(kind: Kind) {
     let p = steps(30);
     let Some(mut server) = kind.start(&p, &[]) else { return };
+    is_done_although_killed(&p, writing(&p, &server.url), &mut server.child);
+}
+
+/// The steps of `steps(30)`, built while the server is killed.
+pub(super) fn is_done_although_killed(p: &Project, build: Invocation, server: &mut Child) {
     let (run, time) = timed(|| {
-        writing(&p, &server.url).run_while(|_| {
+        build.run_while(|_| {
             while p.ran().is_empty() {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            server.child.kill().unwrap();
+            server.kill().unwrap();
         })
     });
     let run = run.success();
     assert!(warnings(&run).len() <= 1 && time < Duration::from_secs(10), "{time:?}: {run}");
-    let left = left_by(&p);
+    let left = left_by(p);
     let files = left.values().filter(|entry| matches!(entry, crate::faults::Entry::File { .. }));
     assert_eq!(files.count(), 30);
 }

@@ -135,9 +135,11 @@ fn a_bucket_shares_all_sorts_of_results_small_where_that_pays() {
     let p = workspace();
     let Some(server) = Moto::start(&p) else { return };
     let any = Keys::any();
-    let run = writing(&p, &server.url(), &any).arg("-v").run().success();
-    assert_eq!(p.ran(), ["c", "check", "gen", "use"]);
-    assert!(warnings(&run).is_empty() && !run.stderr().contains("left for a later build"), "{run}");
+    let url = server.url();
+    let run = contract::all_sorts_are_shared(&p, &|p| writing(p, &url, &any), &|p| {
+        reading(p, &url, &any)
+    });
+    assert!(run.stderr().contains("from remote s3://bucket"), "{run}");
     let kept = server.kept();
     assert!(kept.iter().all(|name| name.starts_with("team/ac/") || name.starts_with("team/cas/")));
     let answers =
@@ -148,23 +150,6 @@ fn a_bucket_shares_all_sorts_of_results_small_where_that_pays() {
         small.iter().any(|answer| length(answer) < 1000),
         "three megabytes of zeros: {small:?}"
     );
-
-    let second = p.elsewhere();
-    let run = reading(&second, &server.url(), &any).arg("-v").run().success();
-    assert!(second.ran().is_empty(), "{run}");
-    assert_eq!(left_by(&second), left_by(&p));
-    second.granular("verify").success();
-
-    // What the second changes and writes, the first has.
-    for p in [&p, &second] {
-        p.write("in.txt", "2\n").write("a.h", "2\n");
-    }
-    writing(&second, &server.url(), &any).run().success();
-    second.ran();
-    let run = reading(&p, &server.url(), &any).run().success();
-    assert!(p.ran().is_empty(), "{run}");
-    assert_eq!(left_by(&second), left_by(&p));
-    assert!(run.stderr().contains("from remote s3://bucket"), "{run}");
 }
 
 fn length(answer: &str) -> usize {
@@ -272,21 +257,8 @@ fn a_bucket_that_has_lost_its_blobs_gives_misses_and_gets_them_again() {
 fn a_bucket_that_is_killed_in_the_middle_costs_no_build() {
     let p = steps(30);
     let Some(mut server) = Moto::start(&p) else { return };
-    let url = server.url();
-    let (run, time) = timed(|| {
-        writing(&p, &url, &Keys::any()).run_while(|_| {
-            while p.ran().is_empty() {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            server.child.kill().unwrap();
-        })
-    });
-    let run = run.success();
-    assert!(warnings(&run).len() <= 1 && time < Duration::from_secs(10), "{time:?}: {run}");
-    let files = left_by(&p);
-    let is_file =
-        |entry: &&crate::faults::Entry| matches!(entry, crate::faults::Entry::File { .. });
-    assert_eq!(files.values().filter(is_file).count(), 30);
+    let build = writing(&p, &server.url(), &Keys::any());
+    contract::is_done_although_killed(&p, build, &mut server.child);
 }
 
 #[test]

@@ -68,18 +68,6 @@ impl Drop for Nginx {
 fn a_plain_web_server_shares_all_sorts_of_results() {
     let p = workspace();
     let Some(server) = Nginx::start(&p) else { return };
-    let run = writing(&p, &server.url).arg("-v").run().success();
-    assert!(warnings(&run).is_empty() && !run.stderr().contains("left for a later build"), "{run}");
-    let second = p.elsewhere();
-    let run = reading(&second, &server.url).run().success();
-    assert!(second.ran().is_empty(), "{run}");
-    assert_eq!(left_by(&second), left_by(&p));
-    for p in [&p, &second] {
-        p.write("in.txt", "2\n").write("a.h", "2\n");
-    }
-    writing(&second, &server.url).run().success();
-    p.ran();
-    reading(&p, &server.url).run().success();
-    assert!(p.ran().is_empty());
-    assert_eq!(left_by(&second), left_by(&p));
+    let url = &server.url;
+    contract::all_sorts_are_shared(&p, &|p| writing(p, url), &|p| reading(p, url));
 }
