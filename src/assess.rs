@@ -6,7 +6,6 @@ use crate::build::places::Places;
 use crate::build::unavailable::{self, Lack, Way};
 use crate::build::{BuildError, Ground, files, find, plan};
 use crate::content::{Input, Output};
-use crate::digest::Key;
 use crate::discover::memory::Memory;
 use crate::event::Failure;
 use crate::fingerprint::Fingerprint;
@@ -33,7 +32,7 @@ pub struct Assessment {
     /// Its fingerprint now; `None` where a need would have to run first.
     pub fingerprint: Option<Fingerprint>,
     /// Of one with dependency files: the key of all that it declares, under which stores keep what earlier runs were found to read.
-    pub static_key: Option<Key>,
+    pub static_fingerprint: Option<Fingerprint>,
     /// Why it is not fresh; empty if it is.
     pub reasons: Vec<DirtyReason>,
     /// What it was found to read, beside what it declares.
@@ -165,7 +164,7 @@ fn assess_one(
                 action: id,
                 outlook,
                 fingerprint,
-                static_key: None,
+                static_fingerprint: None,
                 reasons,
                 found: Vec::new(),
                 record,
@@ -195,7 +194,7 @@ fn assess_one(
                 action: id,
                 outlook,
                 fingerprint,
-                static_key: None,
+                static_fingerprint: None,
                 reasons,
                 found,
                 record,
@@ -213,7 +212,7 @@ fn assess_one(
             action: id,
             outlook,
             found: told(&checked.discovered.now, &checked.inputs),
-            static_key: checked.plain.as_ref().map(|plain| plain.1),
+            static_fingerprint: checked.plain.as_ref().map(|plain| plain.print.clone()),
             fingerprint: Some(checked.fingerprint),
             reasons,
             record,
@@ -235,7 +234,7 @@ fn unknowable(ground: &Ground<'_>, id: ActionId, unknown: Vec<ActionId>) -> Asse
         action: id,
         outlook,
         fingerprint: None,
-        static_key: None,
+        static_fingerprint: None,
         reasons: Vec::new(),
         found: Vec::new(),
         record,

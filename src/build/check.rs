@@ -2,7 +2,7 @@
 
 use super::command::{self, Setting};
 use super::find::{self, Discovered, Reads};
-use super::unavailable::{self, CheckedInFiles, Lack, Way};
+use super::unavailable::{self, CheckedInFiles, Known, Lack, Way, WayOut};
 use super::{Ground, files};
 use crate::action::{Action, ActionId};
 use crate::content::{Input, Output};
@@ -59,8 +59,8 @@ pub(crate) struct Checked {
     /// What it reads outside of the workspace, as far as it was found.
     pub(crate) outside: Vec<Outside>,
     pub(crate) discovered: Discovered,
-    /// Of an action with dependency files: what it reads without them, and the key of that.
-    pub(crate) plain: Option<Box<(FoundInputs, Key)>>,
+    /// Of an action with dependency files: what is known without them.
+    pub(crate) plain: Option<Box<Plain>>,
     pub(crate) needs: Vec<Need>,
     pub(crate) setting: Setting,
     pub(crate) verdict: Verdict,
@@ -70,6 +70,13 @@ pub(crate) struct Checked {
     pub(crate) lack: Option<Lack>,
     /// Trouble on the way that stops nothing.
     pub(crate) warnings: Vec<String>,
+}
+
+/// What is known of an action with dependency files without them.
+pub(crate) struct Plain {
+    pub(crate) found: FoundInputs,
+    /// Its key is the static key.
+    pub(crate) print: Fingerprint,
 }
 
 impl Checked {
@@ -151,9 +158,10 @@ pub(crate) fn check(
     // With dependency files this much only leads to the sets of files that earlier runs read; the last one first.
     if !action.depfiles.is_empty() {
         let last = discovered.now.set.take();
-        let plain = &plain.insert(Box::new((reads.found.clone(), print.key))).0;
+        let found = reads.found.clone();
+        let plain = plain.insert(Box::new(Plain { found, print: print.clone() }));
         if let Some(set) = last
-            && let Some(with) = with_set(plain, &set)?
+            && let Some(with) = with_set(&plain.found, &set)?
         {
             (print, reads) = (fingerprint(&with), with);
             discovered.now.set = Some(set);
@@ -168,9 +176,9 @@ pub(crate) fn check(
             let is_whole = plain.is_none() || discovered.now.set.is_some();
             let mut hit = is_whole.then(|| look_up(ground, &print, &mut warnings)).flatten();
             if let (Some(plain), None) = (&plain, &hit) {
-                let sets = known_sets(ground, &plain.1, &mut warnings);
+                let sets = known_sets(ground, &plain.print.key, &mut warnings);
                 for set in sets.into_iter().filter(|set| discovered.now.set.as_ref() != Some(set)) {
-                    let Some(with) = with_set(&plain.0, &set)? else { continue };
+                    let Some(with) = with_set(&plain.found, &set)? else { continue };
                     let whole = fingerprint(&with);
                     hit = look_up(ground, &whole, &mut warnings);
                     if hit.is_some() {
@@ -213,24 +221,33 @@ fn without(
     let root = &ground.project.workspace.root;
     let inputs = inputs::digest(root, &found.files, ground.index).map_err(environment)?;
     let exports = borrow(ground, &needs);
-    let ingredients = Ingredients {
-        action: &ground.project.graph[id],
-        tracked: &setting.environment.tracked,
-        tools: &setting.tools,
-        artifacts: &setting.artifacts,
-        inputs: &inputs,
-        outside: &[],
-        needs: &exports,
+    let declared = Reads { found, inputs, outside: Vec::new() };
+    let known = Known {
+        declared: &declared,
+        ingredients: Ingredients {
+            action: &ground.project.graph[id],
+            tracked: &setting.environment.tracked,
+            tools: &setting.tools,
+            artifacts: &setting.artifacts,
+            inputs: &declared.inputs,
+            outside: &[],
+            needs: &exports,
+        },
     };
     let mut warnings = Vec::new();
-    let (fingerprint, verdict) =
-        unavailable::way_out(ground, id, &ingredients, &lack, way, &mut warnings)?;
+    let WayOut { fingerprint, verdict, read } =
+        unavailable::way_out(ground, id, &known, &lack, way, &mut warnings)?;
+    let (set, Reads { found, inputs, outside }) = match read {
+        Some((set, reads)) => (Some(set), reads),
+        None => (None, declared),
+    };
+    let now = Memory { go: None, set };
     Ok(Checked {
         fingerprint,
         found,
         inputs,
-        outside: Vec::new(),
-        discovered: Discovered::default(),
+        outside,
+        discovered: Discovered { now, then: Memory::default() },
         plain: None,
         needs,
         setting,
@@ -260,7 +277,11 @@ pub(crate) fn fingerprint_of(
 }
 
 /// The sets of files that runs with this static key were found to read, as a store knows them.
-fn known_sets(ground: &Ground<'_>, key: &Key, warnings: &mut Vec<String>) -> Vec<FoundSet> {
+pub(super) fn known_sets(
+    ground: &Ground<'_>,
+    key: &Key,
+    warnings: &mut Vec<String>,
+) -> Vec<FoundSet> {
     let Some(store) = ground.store else { return Vec::new() };
     ground.places.wait(|| store.found(key)).unwrap_or_else(|error| {
         warnings.push(format!("{}: {error}", store.name()));

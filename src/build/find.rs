@@ -138,15 +138,20 @@ pub(crate) fn discover(
     if !finds(action) {
         return Ok(Discovered::default());
     }
-    let text = own_file::read(&ground.state.found(&action.name)).ok().flatten();
-    let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
-    let then = text.and_then(|text| Memory::from_text(&text)).unwrap_or_default();
+    let then = remembered(ground, action);
     let go = match &action.discover {
         Some(packages) => Some(go_files(ground, id, packages, setting, sight, then.go.as_ref())?),
         None => None,
     };
     let set = then.set.clone().filter(|_| !action.depfiles.is_empty());
     Ok(Discovered { now: Memory { go, set }, then })
+}
+
+/// What was found for an action the last time.
+pub(crate) fn remembered(ground: &Ground<'_>, action: &Action) -> Memory {
+    let text = own_file::read(&ground.state.found(&action.name)).ok().flatten();
+    let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.and_then(|text| Memory::from_text(&text)).unwrap_or_default()
 }
 
 /// Remembers what is found, where that is new.

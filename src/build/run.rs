@@ -7,7 +7,6 @@ use super::unavailable;
 use super::{Edges, Ground, command, find, now_ms, restore};
 use crate::action::ActionId;
 use crate::content::{Content, Input, Output};
-use crate::digest::Key;
 use crate::error::{Error, Result};
 use crate::event::Failure;
 use crate::execute::{Ending, Finish, MOST_HELD};
@@ -244,7 +243,7 @@ impl Attempt<'_> {
         }
         if checked.is_kept {
             let found = checked.plain.as_deref().zip(discovered.now.set.as_ref());
-            let found = found.map(|(plain, set)| (&plain.1, set));
+            let found = found.map(|(plain, set)| (&plain.print, set));
             save_result(ground, id, print, found, &captured, &result, outcome);
         }
         let reasons = checked.reasons().to_vec();
@@ -263,10 +262,11 @@ impl Attempt<'_> {
     ) -> Result<std::result::Result<Option<Completion>, Incomplete>> {
         let (ground, id, checked) = (self.ground, self.id, self.checked);
         let Some(plain) = &checked.plain else { return Ok(Ok(None)) };
-        let (set, reads) = match find::end(ground, id, &plain.0, &checked.found, names, started)? {
-            Ok(known) => known,
-            Err(incomplete) => return Ok(Err(incomplete)),
-        };
+        let (set, reads) =
+            match find::end(ground, id, &plain.found, &checked.found, names, started)? {
+                Ok(known) => known,
+                Err(incomplete) => return Ok(Err(incomplete)),
+            };
         let fingerprint = check::fingerprint_of(ground, id, checked, &reads);
         Ok(Ok(Some(Completion { set, reads, fingerprint })))
     }
@@ -586,12 +586,12 @@ fn left_now(patterns: &[OutputPattern], roots: &Roots, index: &Index) -> Result<
     Ok(left)
 }
 
-/// `found` is the set of files that it was found to read, and the static key that leads there.
+/// `found` is the set of files that it was found to read, and the fingerprint without them, whose key leads there.
 fn save_result(
     ground: &Ground<'_>,
     id: ActionId,
     print: &Fingerprint,
-    found: Option<(&Key, &FoundSet)>,
+    found: Option<(&Fingerprint, &FoundSet)>,
     captured: &Captured,
     result: &ActionResult,
     outcome: &mut Outcome,
@@ -603,9 +603,9 @@ fn save_result(
         None => {
             // What leads to a result comes behind it.
             let saved = store.save_result(&print.key, result);
-            let saved = saved.and_then(|()| note_made_with(store, print));
+            let saved = saved.and_then(|()| note_made_with(store, print, found));
             let saved = saved.and_then(|()| match found {
-                Some((key, set)) => store.save_found(key, set),
+                Some((plain, set)) => store.save_found(&plain.key, set),
                 None => Ok(()),
             });
             if saved.is_ok() {
@@ -630,9 +630,13 @@ fn origin(ground: &Ground<'_>, id: ActionId) -> Origin {
     Origin { action: action.name.clone(), places, declared, passed, portable }
 }
 
-/// Leads from all but the tools to the result: the way to it where a tool is missing.
-fn note_made_with(store: &dyn Store, print: &Fingerprint) -> std::result::Result<(), StoreError> {
-    let (partial, tools) = fingerprint::without_tools(print);
+/// Leads from all but the tools to the result: the way to it where a tool is missing. Where dependency files were read, it begins with what is known without them.
+fn note_made_with(
+    store: &dyn Store,
+    print: &Fingerprint,
+    found: Option<(&Fingerprint, &FoundSet)>,
+) -> std::result::Result<(), StoreError> {
+    let (partial, tools) = fingerprint::without_tools(found.map_or(print, |(plain, _)| plain));
     if tools.is_empty() {
         return Ok(());
     }

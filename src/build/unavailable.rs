@@ -4,12 +4,13 @@
 //! Without its tools the key of an action is not known. What is known is all of its fingerprint but the lines on the tools that are
 //! missing. For that the store remembers with which tools results were made ([`crate::store::made_with`]), and this checkout has the last
 //! fingerprint. A result that was made with another version of a tool than the one that would be here is only ever used
-//! where there is none here, and that is told.
+//! where there is none here, and that is told. With dependency files all this is known of what is declared, and leads, with the tools, to the sets of files that runs were
+//! found to read.
 
 use super::Ground;
 use super::check::{self, Checked, Need, UpToDate, Verdict, environment};
 use super::command::{MissingTool, Setting};
-use super::find::Discovered;
+use super::find::{self, Discovered, Reads};
 use crate::action::{Action, ActionId};
 use crate::content::{Content, Input, Output};
 use crate::digest::{Digest, Key};
@@ -19,6 +20,7 @@ use crate::fingerprint::{self, Fingerprint, Ingredients};
 use crate::found::FoundSet;
 use crate::index::Index;
 use crate::inputs::{self, FoundInputs};
+use crate::ordered::Set;
 use crate::outputs::{self, Roots};
 use crate::path::{Base, OutputPath, RelPath};
 use crate::pattern::{self, InputPatterns};
@@ -88,20 +90,43 @@ impl Lack {
     }
 }
 
+/// What is known of an action that lacks something: all but what could only be found by running it.
+pub(crate) struct Known<'a> {
+    /// What it reads as it is declared.
+    pub(crate) declared: &'a Reads,
+    /// The same, with all else that its fingerprint is made of.
+    pub(crate) ingredients: Ingredients<'a>,
+}
+
+/// What an action that lacks something comes to.
+pub(crate) struct WayOut {
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) verdict: Verdict,
+    /// What an earlier run of it was found to read, and with that all that it reads.
+    pub(crate) read: Option<(FoundSet, Reads)>,
+}
+
+impl WayOut {
+    fn new((fingerprint, verdict): (Fingerprint, Verdict)) -> Self {
+        Self { fingerprint, verdict, read: None }
+    }
+}
+
 /// What an action that lacks something comes to, from `way` on.
 pub(crate) fn way_out(
     ground: &Ground<'_>,
     id: ActionId,
-    ingredients: &Ingredients<'_>,
+    known: &Known<'_>,
     lack: &Lack,
     way: Way,
     warnings: &mut Vec<String>,
-) -> Result<(Fingerprint, Verdict), Failure> {
+) -> Result<WayOut, Failure> {
+    let ingredients = &known.ingredients;
     let action = ingredients.action;
     if way <= Way::Result
         && lack.sources.is_empty()
         && !ground.forced.contains(&id)
-        && let Some(found) = made_before(ground, id, ingredients, lack, warnings)?
+        && let Some(found) = made_before(ground, id, known, lack, warnings)?
     {
         return Ok(found);
     }
@@ -109,12 +134,12 @@ pub(crate) fn way_out(
         && let Some(dir) = &action.fallback.checked_in
         && let Some(found) = checked_in(ground, id, ingredients, dir, lack, warnings)?
     {
-        return Ok(found);
+        return Ok(WayOut::new(found));
     }
     match action.fallback.unavailable {
         Unavailable::Skip => {
             warnings.push(skipped(action, lack));
-            Ok((fingerprint::of(ingredients), Verdict::Skipped))
+            Ok(WayOut::new((fingerprint::of(ingredients), Verdict::Skipped)))
         }
         Unavailable::Error => Err(failure(action, lack)),
     }
@@ -156,12 +181,12 @@ fn failure(action: &Action, lack: &Lack) -> Failure {
 fn made_before(
     ground: &Ground<'_>,
     id: ActionId,
-    ingredients: &Ingredients<'_>,
+    known: &Known<'_>,
     lack: &Lack,
     warnings: &mut Vec<String>,
-) -> Result<Option<(Fingerprint, Verdict)>, Failure> {
-    let action = ingredients.action;
-    let (partial, here) = fingerprint::without_tools(&fingerprint::of(ingredients));
+) -> Result<Option<WayOut>, Failure> {
+    let action = known.ingredients.action;
+    let (partial, here) = fingerprint::without_tools(&fingerprint::of(&known.ingredients));
     for made in candidates(ground, action, &partial, warnings) {
         // A tool that is here has to be the one that it was made with.
         let is_missing = |line: &&String| {
@@ -171,24 +196,61 @@ fn made_before(
         if !others.eq(&here) {
             continue;
         }
-        let fingerprint = fingerprint::with_tools(&partial, &made);
-        let verdict = check::verdict(ground, id, &fingerprint, warnings)?;
-        match &verdict {
-            Verdict::Fresh(_) => return Ok(Some((fingerprint, verdict))),
-            Verdict::Stale { hit: Some(_), .. } => {
-                let tools: Vec<_> =
-                    made.iter().filter(is_missing).map(|line| version(line)).collect();
-                warnings.push(format!(
-                    "`{}` is restored as it was made with {}, which is missing here",
-                    action.name,
-                    tools.join(" and ")
-                ));
-                return Ok(Some((fingerprint, verdict)));
+        for (fingerprint, read) in completed(ground, known, &partial, &made, warnings)? {
+            let verdict = check::verdict(ground, id, &fingerprint, warnings)?;
+            match &verdict {
+                Verdict::Fresh(_) => {}
+                Verdict::Stale { hit: Some(_), .. } => {
+                    let tools: Vec<_> =
+                        made.iter().filter(is_missing).map(|line| version(line)).collect();
+                    warnings.push(format!(
+                        "`{}` is restored as it was made with {}, which is missing here",
+                        action.name,
+                        tools.join(" and ")
+                    ));
+                }
+                _ => continue,
             }
-            _ => {}
+            return Ok(Some(WayOut { fingerprint, verdict, read }));
         }
     }
     Ok(None)
+}
+
+/// The fingerprints that these lines on tools may make of `partial`. With dependency files that is the static key of sets of files which runs were found to
+/// read, and each of them, as it is now, makes another fingerprint.
+fn completed(
+    ground: &Ground<'_>,
+    known: &Known<'_>,
+    partial: &Fingerprint,
+    made: &[String],
+    warnings: &mut Vec<String>,
+) -> Result<Vec<(Fingerprint, Option<(FoundSet, Reads)>)>, Failure> {
+    let action = known.ingredients.action;
+    let whole = fingerprint::with_tools(partial, made);
+    if action.depfiles.is_empty() {
+        return Ok(vec![(whole, None)]);
+    }
+    let sight = find::sight(ground, false);
+    let mut sets: Vec<FoundSet> = find::remembered(ground, action).set.into_iter().collect();
+    for set in check::known_sets(ground, &whole.key, warnings) {
+        if !sets.contains(&set) {
+            sets.push(set);
+        }
+    }
+    let mut all = Vec::new();
+    for set in sets {
+        let with = find::with_set(ground, &known.declared.found, &set, &sight);
+        let Some(reads) = with.map_err(environment)? else { continue };
+        let ingredients = Ingredients {
+            inputs: &reads.inputs,
+            outside: &reads.outside,
+            ..known.ingredients.clone()
+        };
+        let (partial, _) = fingerprint::without_tools(&fingerprint::of(&ingredients));
+        all.push((fingerprint::with_tools(&partial, made), Some((set, reads))));
+    }
+    Ok(all)
 }
 
 /// The lines on tools that may complete a fingerprint: those of the last time in this checkout, and those that the store remembers.
@@ -200,13 +262,18 @@ fn candidates(
 ) -> Vec<Vec<String>> {
     let last = Fingerprint { text: check::last_fingerprint(ground, action), key: partial.key };
     let (last, tools) = fingerprint::without_tools(&last);
-    let mut all = if last == *partial { vec![tools] } else { Vec::new() };
+    // What is found of it stands in the last one, and not yet in this one: whether it is the same shows in its key.
+    let may_be_it = last == *partial || !action.depfiles.is_empty();
+    let mut all = if may_be_it { vec![tools] } else { Vec::new() };
     if let Some(store) = ground.store {
         match ground.places.wait(|| store.made_with(&partial.key)) {
             Ok(made) => all.extend(made.into_iter().map(|made| made.tools)),
             Err(error) => warnings.push(format!("{}: {error}", store.name())),
         }
     }
+    // Results of several sets of files may have been made with the same tools.
+    let mut seen = Set::new();
+    all.retain(|tools| seen.insert(tools.clone()));
     all
 }
 

@@ -169,6 +169,68 @@ fn what_was_built_with_the_tool_stays_fresh_and_is_restored_without_it() {
     }
 }
 
+/// A step whose tool `bundle` reads what `main` names, and says so in a dependency file.
+fn bundle_that_finds() -> Project {
+    let p = project(
+        "[workspace.metadata.granular.steps.web]
+run = [\"bundle\", \"main\", \"{out}/js\", \"{out}/d\"]
+inputs = [\"main\"]
+depfile = \"{out}/d\"
+outputs = [\"{out}/js\"]
+unavailable = \"skip\"
+pass-env = [\"LOG\"]
+",
+    );
+    p.write("main", "one two\n").write("one", "1\n").write("two", "2\n");
+    p.write(
+        "bin/bundle",
+        "#!/bin/sh\necho web >> \"$LOG\"\ncat $(cat \"$1\") > \"$2\"\necho \"$2: $(cat \"$1\" | tr '\\n' ' ')\" > \"$3\"\n",
+    );
+    fs::set_permissions(p.path("bin/bundle"), fs::Permissions::from_mode(0o755)).unwrap();
+    p
+}
+
+#[test]
+fn what_a_tool_found_that_is_missing_leads_to_its_result_as_well() {
+    let p = bundle_that_finds();
+    run(&p, "build").success();
+    let second = p.checkout("second");
+    p.write("main", "two\n");
+    run(&p, "build").success();
+    assert_eq!(p.ran(), ["web", "web"]);
+
+    // In the checkout where it was built it is fresh, with what the tool read of it.
+    p.remove("bin");
+    assert!(run(&p, "build").success().stderr().contains("1 fresh"));
+    p.write("one", "what nobody reads\n");
+    assert!(run(&p, "build").success().stderr().contains("1 fresh"));
+    p.write("main", "one two\n").write("one", "1\n");
+    let restored = run(&p, "build").success();
+    assert!(restored.stderr().contains("Restored #web"), "{restored}");
+    assert_eq!(p.read("target/granular/out/@workspace/web/js"), "1\n2\n");
+    assert!(run(&p, "build").success().stderr().contains("1 fresh"));
+
+    // Elsewhere it is restored as long as what the tool read is as it was.
+    second.remove("bin");
+    let restored = run(&second, "build").success();
+    let how = "`#web` is restored as it was made with `bundle`, which is missing here";
+    assert!(restored.stderr().contains(how), "{restored}");
+    second.write("two", "3\n");
+    let skipped = run(&second, "build").success();
+    assert!(skipped.stderr().contains("`#web` is skipped: there is no program"), "{skipped}");
+    assert!(!second.path("target/granular/out/@workspace/web/js").exists());
+    second.write("two", "2\n");
+
+    // Also where it is brought in a file.
+    let other = second.elsewhere();
+    let file = second.path("results").display().to_string();
+    run(&second, &format!("cache export {file}")).success();
+    other.granular(&format!("cache import {file}")).success();
+    let restored = run(&other, "build").success();
+    assert!(restored.stderr().contains("Restored #web"), "{restored}");
+    assert!(p.ran().is_empty() && second.ran().is_empty() && other.ran().is_empty());
+}
+
 #[test]
 fn a_result_of_another_version_serves_only_where_there_is_no_tool() {
     let p = web("", "");

@@ -51,10 +51,12 @@ pub(super) fn export(session: &Session, asked: &CacheExport) -> Result<Exit> {
             without.push(shown(&opened, assessment.action));
             continue;
         };
-        if let Some(key) = &assessment.static_key {
-            writer.found(key).map_err(trouble)?;
+        if let Some(print) = &assessment.static_fingerprint {
+            writer.found(&print.key).map_err(trouble)?;
         }
-        if let Some(print) = &assessment.fingerprint {
+        if let Some(print) =
+            assessment.static_fingerprint.as_ref().or(assessment.fingerprint.as_ref())
+        {
             let (partial, _) = fingerprint::without_tools(print);
             writer.made_with(&partial.key, &key).map_err(trouble)?;
         }

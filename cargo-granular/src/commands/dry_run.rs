@@ -151,7 +151,7 @@ mod tests {
             action,
             outlook,
             fingerprint,
-            static_key: None,
+            static_fingerprint: None,
             reasons,
             found: Vec::new(),
             record,

@@ -381,7 +381,7 @@ mod tests {
         Assessment {
             action: ActionId(0),
             outlook,
-            static_key: None,
+            static_fingerprint: None,
             fingerprint: Some(Fingerprint {
                 text: "granular 1\n".to_owned(),
                 key: Key(Hash::from_bytes([0xab; 32])),
