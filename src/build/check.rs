@@ -2,7 +2,7 @@
 
 use super::command::{self, Setting};
 use super::find::{self, Discovered, Reads};
-use super::unavailable::{self, CheckedInFiles, Known, Lack, Way, WayOut};
+use super::unavailable::{self, CheckedInFiles, Known, Lack, Read, Way, WayOut};
 use super::{Ground, files};
 use crate::action::{Action, ActionId};
 use crate::content::{Input, Output};
@@ -237,10 +237,12 @@ fn without(
     let mut warnings = Vec::new();
     let WayOut { fingerprint, verdict, read } =
         unavailable::way_out(ground, id, &known, &lack, way, &mut warnings)?;
-    let (set, Reads { found, inputs, outside }) = match read {
-        Some((set, reads)) => (Some(set), reads),
-        None => (None, declared),
+    let (set, plain, reads) = match read {
+        Some(Read { set, reads, plain }) => (Some(set), Some(plain), reads),
+        None => (None, None, declared.clone()),
     };
+    let Reads { found, inputs, outside } = reads;
+    let plain = plain.map(|print| Box::new(Plain { found: declared.found, print }));
     let now = Memory { go: None, set };
     Ok(Checked {
         fingerprint,
@@ -248,7 +250,7 @@ fn without(
         inputs,
         outside,
         discovered: Discovered { now, then: Memory::default() },
-        plain: None,
+        plain,
         needs,
         setting,
         verdict,

@@ -102,8 +102,16 @@ pub(crate) struct Known<'a> {
 pub(crate) struct WayOut {
     pub(crate) fingerprint: Fingerprint,
     pub(crate) verdict: Verdict,
-    /// What an earlier run of it was found to read, and with that all that it reads.
-    pub(crate) read: Option<(FoundSet, Reads)>,
+    pub(crate) read: Option<Read>,
+}
+
+/// What an action with dependency files reads, by what an earlier run of it was found to read.
+pub(crate) struct Read {
+    pub(crate) set: FoundSet,
+    /// All that it reads with that.
+    pub(crate) reads: Reads,
+    /// The fingerprint without that.
+    pub(crate) plain: Fingerprint,
 }
 
 impl WayOut {
@@ -225,7 +233,7 @@ fn completed(
     partial: &Fingerprint,
     made: &[String],
     warnings: &mut Vec<String>,
-) -> Result<Vec<(Fingerprint, Option<(FoundSet, Reads)>)>, Failure> {
+) -> Result<Vec<(Fingerprint, Option<Read>)>, Failure> {
     let action = known.ingredients.action;
     let whole = fingerprint::with_tools(partial, made);
     if action.depfiles.is_empty() {
@@ -248,7 +256,8 @@ fn completed(
             ..known.ingredients.clone()
         };
         let (partial, _) = fingerprint::without_tools(&fingerprint::of(&ingredients));
-        all.push((fingerprint::with_tools(&partial, made), Some((set, reads))));
+        let read = Read { set, reads, plain: whole.clone() };
+        all.push((fingerprint::with_tools(&partial, made), Some(read)));
     }
     Ok(all)
 }

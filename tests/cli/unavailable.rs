@@ -198,6 +198,7 @@ fn what_a_tool_found_that_is_missing_leads_to_its_result_as_well() {
     p.write("main", "two\n");
     run(&p, "build").success();
     assert_eq!(p.ran(), ["web", "web"]);
+    second.ran();
 
     // In the checkout where it was built it is fresh, with what the tool read of it.
     p.remove("bin");
