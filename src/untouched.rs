@@ -18,7 +18,7 @@
 //! **What still held goes on to hold** when such a build has run something: the next proof takes it over as it stands, with what it was seen by *then*, so that whatever was done to that meanwhile, by a step as
 //! well, shows in the next look. Left out is what nothing proved rests on: the files and directories that were edited, and the outputs of what is not proved. What was found fresh by a check joins it, seen at the end as
 //! above. The rest is *open*: what ran or was restored, which is too young for anything to be seen by, and what had anything else to tell. It is checked in the usual way, as if its files had been
-//! edited, and so is what needs it. As long as anything is open the records are read, and of no action is more believed than the key that was proved. They need not have come to rest, then.
+//! edited, and so is what needs it. So it is from the start where a build that looked at everything ran the smaller part. As long as anything is open the records are read, and of no action is more believed than the key that was proved. They need not have come to rest, then.
 //!
 //! Nothing is kept of steps whose state cannot be told by looking: those that Cargo
 //! builds something for, those that cannot run here and come from elsewhere, those of tools that are asked in each build, inputs behind links to directories.

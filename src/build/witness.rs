@@ -58,8 +58,9 @@ pub(crate) fn keep(
             let open: Set<_> = planned.iter().copied().filter(is_open).collect();
             (carried(ground, edited, untouched, &open), witness)
         }
-        // To look at all of it is worth it only where it is all.
-        None if fresh.len() == planned.len() => (None, all(ground, &fresh, trail)),
+        None if fresh.len() == planned.len() => (None, all(ground, of(ground, &fresh, trail))),
+        // To look for it once more is worth it only where it is most of it.
+        None if fresh.len() * 2 > planned.len() => (None, all(ground, again(ground, &fresh))),
         None => (None, None),
     };
     let (state, hidden) = (ground.state, ground.hidden.directories.clone());
@@ -67,14 +68,14 @@ pub(crate) fn keep(
     untouched::keep(state, question, planned.len(), hidden, carried, witness, ground.env);
 }
 
-/// What was looked at for `fresh`, which is all that was planned.
-fn all(ground: &Ground<'_>, fresh: &UpToDateActions, trail: Trail) -> Option<Witness> {
-    let mut witness = of(ground, fresh, trail)?;
+/// With what was declared.
+fn all(ground: &Ground<'_>, witness: Option<Witness>) -> Option<Witness> {
+    let mut witness = witness?;
     declarations(ground, &mut witness);
     Some(witness)
 }
 
-/// What was looked at for `fresh`, of which nothing was taken as proved. The walk has looked at more, for what has run: that need not have come to rest.
+/// What was looked at for `fresh`, where more was planned: the walk has looked at more as well, for what has run, and that cannot have come to rest.
 fn again(ground: &Ground<'_>, fresh: &UpToDateActions) -> Option<Witness> {
     let ids: Vec<_> = fresh.keys().copied().collect();
     let (_, trail) = files::find(ground.project, &ids, ground.hidden).ok()?;

@@ -607,6 +607,25 @@ fn edits_as_fast_as_can_be_are_all_seen_whatever_is_still_open() {
 }
 
 #[test]
+fn a_build_without_a_proof_that_runs_the_smaller_part_leaves_one_of_the_rest() {
+    let p = leaves();
+    fs::remove_dir_all(p.path("target/granular/untouched")).unwrap();
+    edit(&p, "b/f", "2", &["b"]);
+    for round in 0..3 {
+        p.write("b/f", format!("round {round}"));
+        settle();
+        let opened = calls(&p, "open,openat,openat2");
+        assert_eq!(p.ran(), ["b"]);
+        let opened = opened.iter().filter(|line| !line.contains("O_PATH"));
+        let mut paths = opened.filter_map(|line| line.split('"').nth(1));
+        let others = paths.find(|path| path.split('/').any(|it| it == "a" || it == "stamp"));
+        assert_eq!(others, None, "{round}");
+    }
+    edit(&p, "a/f", "5", &["a", "of-a"]);
+    assert_eq!(p.read("shared/of-a.made"), "5");
+}
+
+#[test]
 fn a_build_that_is_killed_while_it_runs_something_and_carries_the_rest_over_is_put_right() {
     let p = leaves();
     let mut killed = 0;
