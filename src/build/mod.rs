@@ -236,14 +236,18 @@ pub(crate) fn build_held(
     let (mut summary, standing) =
         owner::run(&ground, edges, &planned, workers, look, options, report)?;
     empty_staging(state)?;
-    if let Some(question) = &options.question {
-        let edited = edited.as_ref().map(|it| (it, by_key));
-        witness::keep(&ground, question, &planned, edited, standing, trail);
-    }
-    let saved = match edited {
+    // Of one that took much as proved the index was asked for little.
+    let save = || match edited {
         Some(_) => index.save_all(&state.index()),
         None => index.save(&state.index()),
     };
+    let saved = thread::scope(|scope| {
+        let Some(question) = &options.question else { return save() };
+        let saving = thread::Builder::new().spawn_scoped(scope, save).ok();
+        let edited = edited.as_ref().map(|it| (it, by_key));
+        witness::keep(&ground, question, &planned, edited, standing, trail);
+        saving.and_then(|it| it.join().ok()).unwrap_or_else(save)
+    });
     if let Err(error) = saved {
         report(Event::Warning { message: error.to_string() });
     }

@@ -98,7 +98,8 @@ fn of(ground: &Ground<'_>, fresh: &UpToDateActions, trail: Trail) -> Option<Witn
         let action = &graph[*id];
         witness.variables.extend(command::variables(action));
         read(ground, *id, state, &mut witness)?;
-        let (paths, ways) = outputs::looked_at(&action.outputs, &ground.project.roots(*id)).ok()?;
+        let (paths, ways) =
+            outputs::looked_at(&action.outputs, &state.outputs, &ground.project.roots(*id)).ok()?;
         paths.iter().for_each(|path| see(&mut witness, path, What::Entry));
         ways.iter().for_each(|path| see(&mut witness, path, What::OwnDirectory));
         actions.push((
