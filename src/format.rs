@@ -34,7 +34,7 @@ pub const MADE_WITH: u32 = 1;
 pub const WORKSPACE: u32 = 2;
 
 /// The proof that nothing was touched.
-pub const UNTOUCHED: u32 = 2;
+pub const UNTOUCHED: u32 = 1;
 
 /// Which byte of the file of turns is locked for which command.
 pub const TURNS: u32 = 1;

@@ -113,18 +113,9 @@ impl Index {
     /// Writes the index to `path`, whose directory exists, if it has changed; says whether it did. Entries of files that were
     /// not asked for stay, until they are the larger part: then they are dropped.
     pub fn save(&self, path: &Path) -> Result<bool> {
-        self.save_with(path, false)
-    }
-
-    /// As [`Index::save`], for who has not asked for all files that count: none is dropped.
-    pub(crate) fn save_all(&self, path: &Path) -> Result<bool> {
-        self.save_with(path, true)
-    }
-
-    fn save_with(&self, path: &Path, keeps_all: bool) -> Result<bool> {
         let mut added = self.added.each_ref().map(locked);
         let new = added.iter().map(|added| added.records.len()).sum::<usize>();
-        let keep_unseen = keeps_all || self.table.unseen() <= self.table.seen() + new + 10_000;
+        let keep_unseen = self.table.unseen() <= self.table.seen() + new + 10_000;
         if keep_unseen && !added.iter().any(|added| added.unsaved) {
             return Ok(false);
         }
@@ -409,7 +400,6 @@ mod tests {
             index
         };
         assert!(!seen_by(10_000).save(&path).unwrap(), "20,000 unseen, 10,000 seen");
-        assert!(!seen_by(9_000).save_all(&path).unwrap(), "who has asked for a part only");
         assert!(seen_by(9_000).save(&path).unwrap(), "21,000 unseen, 9,000 seen");
         let index = Index::open(&path);
         assert!(index.lookup(&stat(9_000, 1)).is_some());

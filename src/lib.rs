@@ -69,8 +69,7 @@
 //!
 //! - No absolute path, no time, no user and no order of the file system enters a fingerprint. No mtime decides a key: times only save re-reading.
 //! - `fresh` is said only when the outputs on disk are the recorded ones at that moment.
-//! - What is proved by a build ([`untouched`]) counts only while all that it rested on has the stat that it had then, and that had come to rest before it began, over however many builds it is
-//!   carried. What ran or was restored in the last one is never among it.
+//! - What is proved of an earlier build ([`untouched`]) counts only while all that it rested on has the stat that it had then, and that had come to rest before it began.
 //! - A result is visible in a store only after every blob of it. A hit whose blobs are gone or damaged is a miss.
 //! - A result that was made with another tool than the one that is here is no hit. Where there is none here, it may be, and that is told.
 //! - The bytes that a restore puts in place are the bytes that were hashed.

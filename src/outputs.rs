@@ -77,13 +77,12 @@ pub fn present(patterns: &[OutputPattern], roots: &Roots) -> Result<Vec<Present>
     Ok(scan.entries.into_iter().map(|entry| entry.present).collect())
 }
 
-/// What [`present`] looks at where it finds what is `recorded`: paths at which the stat counts, and directories on the way of which only that they are directories does.
+/// What [`present`] looks at: paths at which the stat counts, and directories on the way of which only that they are directories does.
 pub(crate) fn looked_at(
     patterns: &[OutputPattern],
-    recorded: &[Output],
     roots: &Roots,
 ) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
-    scan::looked_at(patterns, recorded, roots)
+    scan::looked_at(patterns, roots)
 }
 
 /// Whether what is present is exactly what was recorded: the same set of paths, kinds, bytes, executable bits and link targets.

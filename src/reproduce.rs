@@ -76,7 +76,7 @@ pub fn build_and_verify(
         }
         report(event);
     };
-    let mut summary = build::build_held(project, &state, wanted, options, None, edges, &mut watch)?;
+    let mut summary = build::build_held(project, &state, wanted, options, edges, &mut watch)?;
     let is_hit = |id: &ActionId| hits.contains(&project.graph[*id].name.to_string());
     for id in project.graph.ids().filter(is_hit) {
         if edges.stop.is_asked() {
@@ -269,7 +269,7 @@ fn run_forced(
         report(event);
     };
     let options = Options { force: true, ..Options::default() };
-    let summary = build::build_held(project, state, &[action], &options, None, edges, &mut watch)?;
+    let summary = build::build_held(project, state, &[action], &options, edges, &mut watch)?;
     let records = Records::open(&state.records());
     match records.get(&name.to_string()) {
         Some(Ok(record)) if summary.success() && has_run => Ok(Ok(record.result.outputs.clone())),

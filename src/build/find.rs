@@ -57,7 +57,7 @@ struct Answered {
 
 /// Who owns outputs in the tree, by where the patterns begin.
 #[derive(Debug)]
-pub(crate) struct Owners(Map<String, Vec<(ActionId, usize)>>);
+struct Owners(Map<String, Vec<(ActionId, usize)>>);
 
 /// What was found for one action.
 #[derive(Clone, Debug, Default)]
@@ -446,7 +446,7 @@ fn is_input(
     }
 }
 
-pub(crate) fn owners<'a>(ground: &'a Ground<'_>) -> &'a Owners {
+fn owners<'a>(ground: &'a Ground<'_>) -> &'a Owners {
     ground.findings.owners.get_or_init(|| Owners::new(ground.project))
 }
 
@@ -465,7 +465,7 @@ impl Owners {
     }
 
     /// The action that `path` is an output of.
-    pub(crate) fn of(&self, project: &Project, path: &RelPath) -> Option<ActionId> {
+    fn of(&self, project: &Project, path: &RelPath) -> Option<ActionId> {
         if self.0.is_empty() {
             return None;
         }

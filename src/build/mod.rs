@@ -2,7 +2,7 @@
 //! Knows no terminal and no arguments; what it works with comes in as [`Edges`], what happens goes out as [`Event`]s.
 //!
 //! In reading order: `plan` (what is wanted and in which order), `files` and `find` (what is read: as declared, and as found), `check` (is it fresh, does a store have it), `unavailable` (and if it cannot run), `restore`,
-//! `run` and `command` (the two ways to bring it up to date), `recheck` (did anything change meanwhile), `owner` (the loop that decides), `witness` (what was looked at where actions were fresh).
+//! `run` and `command` (the two ways to bring it up to date), `recheck` (did anything change meanwhile), `owner` (the loop that decides), `witness` (what was looked at where all was fresh).
 
 pub(crate) mod check;
 pub(crate) mod command;
@@ -34,17 +34,16 @@ use crate::state::records::Records;
 use crate::state::{self, State};
 use crate::store::Store;
 use crate::tools::Tools;
-use crate::untouched::{Edited, Proved, Question};
+use crate::untouched::{self, Edited, Question};
 use places::Places;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::num::NonZero;
 use std::thread;
 use std::time::Instant;
-use witness::Still;
 
 /// How a build is to go about it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Whether to go on with what does not depend on a failed step.
     pub keep_going: bool,
@@ -52,10 +51,10 @@ pub struct Options {
     pub force: bool,
     /// Whether a step fails if what it reads or leaves is changed meanwhile; otherwise that is only told, and its result not kept.
     pub strict: bool,
-    /// What is asked, if it is to be remembered what was fresh.
+    /// What is asked, if it is to be remembered that everything was fresh.
     pub question: Option<Question>,
-    /// What is still proved of that which was fresh, if anything is.
-    pub proved: Option<Proved>,
+    /// What of that which was fresh has been edited since, if that is known.
+    pub edited: Option<Edited>,
 }
 
 /// What a build works with, besides the project: its edges to the world.
@@ -124,9 +123,10 @@ pub fn build(
         report(event);
     })?;
     // Whom it waited for may have changed anything since the look, also without a word in these records: outputs in the tree belong to every target directory.
-    let edited = options.proved.as_ref().filter(|_| !has_waited).and_then(Proved::wait);
+    let edited = options.edited.clone().filter(|_| !has_waited);
+    let options = &Options { edited, ..options.clone() };
     match held {
-        Some(_lock) => build_held(project, &state, wanted, options, edited, edges, report),
+        Some(_lock) => build_held(project, &state, wanted, options, edges, report),
         None => Ok(Summary { stopped: true, duration: began.elapsed(), ..Summary::default() }),
     }
 }
@@ -177,13 +177,12 @@ pub(crate) fn refuse_inside(state: &State, env: &Map<OsString, OsString>) -> Res
     ))
 }
 
-/// [`build`], in a checkout that is held; `edited` is what is still proved.
+/// [`build`], in a checkout that is held.
 pub(crate) fn build_held(
     project: &Project,
     state: &State,
     wanted: &[ActionId],
     options: &Options,
-    mut edited: Option<Edited>,
     edges: &Edges<'_>,
     report: &mut dyn FnMut(Event),
 ) -> Result<Summary, BuildError> {
@@ -192,19 +191,17 @@ pub(crate) fn build_held(
 
     let planned = plan::closure(&project.graph, wanted);
     let hidden = files::hidden(project);
-    let still = edited.as_ref().and_then(|it| witness::untouched(project, state, &planned, it));
-    edited = edited.filter(|_| still.is_some());
-    let opened = edited.as_mut().and_then(|it| it.opened.take());
-    let Still { untouched, by_key } = still.unwrap_or_default();
-    let to_find = planned.iter().copied().filter(|id| !untouched.contains_key(id));
-    let to_find: Vec<_> = to_find.collect();
+    let untouched =
+        options.edited.as_ref().and_then(|it| witness::untouched(project, state, &planned, it));
     // What is kept of earlier builds is read while the files are looked for.
     let open = || (Index::open(&state.index()), Records::open(&state.records()));
     let (found, (index, records)) = thread::scope(|scope| {
-        let open_now = || thread::Builder::new().spawn_scoped(scope, open).ok();
-        let opening = if opened.is_none() { open_now() } else { None };
-        let found = files::find(project, &to_find, &hidden);
-        let opened = opened.or_else(|| opening?.join().ok());
+        let opening = thread::Builder::new().spawn_scoped(scope, open).ok();
+        let found = match &untouched {
+            Some(_) => Ok(Default::default()),
+            None => files::find(project, &planned, &hidden),
+        };
+        let opened = opening.and_then(|it| it.join().ok());
         (found, opened.unwrap_or_else(open))
     });
     let (found, trail) = found?;
@@ -232,23 +229,22 @@ pub(crate) fn build_held(
         beside: Some(Beside { jobserver: edges.jobserver, stop: edges.stop }),
         places: Places::new(workers),
     };
-    let look = owner::Look { found, untouched };
-    let (mut summary, standing) =
+    let looked_at_all = untouched.is_none();
+    let look = owner::Look { found, untouched: untouched.unwrap_or_default() };
+    let (mut summary, up_to_date) =
         owner::run(&ground, edges, &planned, workers, look, options, report)?;
     empty_staging(state)?;
-    // Of one that took much as proved the index was asked for little.
-    let save = || match edited {
-        Some(_) => index.save_all(&state.index()),
-        None => index.save(&state.index()),
-    };
-    let saved = thread::scope(|scope| {
-        let Some(question) = &options.question else { return save() };
-        let saving = thread::Builder::new().spawn_scoped(scope, save).ok();
-        let edited = edited.as_ref().map(|it| (it, by_key));
-        witness::keep(&ground, question, &planned, edited, standing, trail);
-        saving.and_then(|it| it.join().ok()).unwrap_or_else(save)
-    });
-    if let Err(error) = saved {
+    if let Some(question) = &options.question
+        && let Some(up_to_date) = up_to_date
+    {
+        let witness = || witness::of(&ground, &planned, &up_to_date, trail);
+        match looked_at_all.then(witness).flatten() {
+            Some(witness) => untouched::keep(state, question, witness, edges.env),
+            // The next build, which finds no proof, looks at everything and makes a new one.
+            None => untouched::forget(state, question),
+        }
+    }
+    if let Err(error) = index.save(&state.index()) {
         report(Event::Warning { message: error.to_string() });
     }
     tools.save(&remembered);

@@ -17,13 +17,12 @@ use crate::execute::slots::{Slot, Slots};
 use crate::export;
 use crate::inputs::FoundInputs;
 use crate::ordered::{Map, Set};
+use crate::path::Base;
 use crate::reason::DirtyReason;
 use crate::result::ActionResult;
 use crate::state::history::{self, Entry, What};
-use crate::state::records::Record;
 use crate::state::{State as StateDir, turns};
 use crate::store::Store;
-use crate::untouched::Fresh;
 use std::ffi::OsStr;
 use std::fs;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -70,7 +69,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// The state of each action that is up to date, and for how long it once ran.
 pub(crate) type UpToDateActions = Map<ActionId, UpToDateAction>;
-pub(crate) type UpToDateAction = (Arc<UpToDate>, Duration);
+type UpToDateAction = (Arc<UpToDate>, Duration);
 
 /// What is known before anything is checked.
 #[derive(Default)]
@@ -78,18 +77,10 @@ pub(crate) struct Look {
     /// What was found of each action's inputs.
     pub(crate) found: Found,
     /// The actions of which it is proved that nothing was touched.
-    pub(crate) untouched: Map<ActionId, Fresh>,
+    pub(crate) untouched: Set<ActionId>,
 }
 
-/// What is known behind a build of actions that were fresh.
-pub(crate) struct Standing {
-    /// Those of which it is still proved that nothing was touched, whether or not the build came to them.
-    pub(crate) untouched: Map<ActionId, Fresh>,
-    /// Those that were found fresh, of which there was nothing else to tell.
-    pub(crate) fresh: UpToDateActions,
-}
-
-/// Brings `planned` up to date.
+/// Brings `planned` up to date. Where there was nothing else to tell than that all of it is fresh, also tells what state it is in.
 pub(crate) fn run(
     ground: &Ground<'_>,
     edges: &Edges<'_>,
@@ -98,7 +89,7 @@ pub(crate) fn run(
     look: Look,
     options: &Options,
     report: &mut dyn FnMut(Event),
-) -> Result<(Summary, Standing)> {
+) -> Result<(Summary, Option<UpToDateActions>)> {
     let (to_owner, messages) = mpsc::channel();
     let (to_pool, jobs) = mpsc::channel();
     let jobs = Mutex::new(jobs);
@@ -202,7 +193,7 @@ struct Owner<'a, 'r> {
     /// What was looked for at the start, until it is used.
     found: Map<ActionId, Option<FoundInputs>>,
     up_to_date: Map<ActionId, Arc<UpToDate>>,
-    untouched: Map<ActionId, Fresh>,
+    untouched: Set<ActionId>,
     /// What was found out about the actions that wait for slots.
     checked: Map<ActionId, Box<Checked>>,
     ways: Ways,
@@ -223,8 +214,8 @@ struct Owner<'a, 'r> {
     began_ms: u64,
     history: Vec<Entry>,
     fresh_saved: Duration,
-    /// What was found fresh, without anything else to tell.
-    fresh: Map<ActionId, Option<UpToDateAction>>,
+    /// What is up to date, for as long as there was nothing else to tell.
+    fresh_alone: Option<Vec<(ActionId, UpToDateAction)>>,
     summary: Summary,
 }
 
@@ -266,7 +257,7 @@ impl<'a, 'r> Owner<'a, 'r> {
             began_ms: now_ms(),
             history: Vec::new(),
             fresh_saved: Duration::ZERO,
-            fresh: planned.iter().map(|id| (*id, None)).collect(),
+            fresh_alone: options.question.is_some().then(Vec::new),
             summary: Summary::default(),
         }
     }
@@ -275,7 +266,7 @@ impl<'a, 'r> Owner<'a, 'r> {
         mut self,
         scope: &'scope Scope<'scope, '_>,
         messages: Receiver<Message>,
-    ) -> Result<(Summary, Standing)>
+    ) -> Result<(Summary, Option<UpToDateActions>)>
     where
         'a: 'scope,
     {
@@ -298,8 +289,7 @@ impl<'a, 'r> Owner<'a, 'r> {
         }
         self.summary.stopped = self.edges.stop.is_asked();
         self.note_history();
-        let fresh = self.fresh.into_iter().filter_map(|(id, fresh)| Some((id, fresh?)));
-        Ok((self.summary, Standing { untouched: self.untouched, fresh: fresh.collect() }))
+        Ok((self.summary, self.fresh_alone.map(|all| all.into_iter().collect())))
     }
 
     /// Whether nothing more is to be started.
@@ -324,7 +314,7 @@ impl<'a, 'r> Owner<'a, 'r> {
                 self.follow(id, twin);
                 continue;
             }
-            if self.untouched.contains_key(&id) && self.take_untouched(id) {
+            if self.untouched.contains(&id) && self.take_untouched(id) {
                 continue;
             }
             let artifacts = &graph[id].cargo;
@@ -346,19 +336,17 @@ impl<'a, 'r> Owner<'a, 'r> {
         }
     }
 
-    /// What is recorded of an action of which it is proved that nothing was touched. False if it has to be checked after all, and with it what needs it.
+    /// What is recorded of an action of which it is proved that nothing was touched. False if it has to be checked after all.
     fn take_untouched(&mut self, id: ActionId) -> bool {
         let action = &self.ground.project.graph[id];
-        let needs = || action.needs.iter().all(|need| self.untouched.contains_key(&need.action));
-        let record = match self.ground.records.get(&action.name.to_string()) {
-            Some(Ok(record)) if needs() => Some(record),
-            _ => None,
-        };
-        let proved = self.untouched.get(&id).and_then(|fresh| fresh.key);
-        let Some(record) = record.filter(|record| proved == Some(record.key)) else {
-            self.untouched.remove(&id);
+        let Some(Ok(record)) = self.ground.records.get(&action.name.to_string()) else {
             return false;
         };
+        // The proof was looked at before the checkout was ours. Outputs in the tree belong to builds with other target directories too, which say nothing in these records.
+        let in_tree = action.outputs.iter().any(|pattern| pattern.literal().base == Base::Tree);
+        if in_tree && !matches!(check::disturbed_output(self.ground, id, &record), Ok(None)) {
+            return false;
+        }
         let outputs = record.result.outputs.clone();
         let exports = export::of_action(true, &outputs, &[], &[]);
         let state = UpToDate { key: Some(record.key), exports, outputs, ..UpToDate::default() };
@@ -378,11 +366,8 @@ impl<'a, 'r> Owner<'a, 'r> {
             Some(why) => Status::Skipped(Skip::Unavailable(why.clone())),
             None => Status::Fresh,
         };
-        if !self.untouched.contains_key(&twin) {
-            self.untouched.remove(&id);
-        }
-        if let Some(Some(_)) = self.fresh.get(&twin) {
-            self.fresh.insert(id, Some((Arc::clone(&state), Duration::ZERO)));
+        if let Some(fresh_alone) = &mut self.fresh_alone {
+            fresh_alone.push((id, (Arc::clone(&state), Duration::ZERO)));
         }
         self.up_to_date.insert(id, state);
         self.states.succeed(id);
@@ -478,16 +463,14 @@ impl<'a, 'r> Owner<'a, 'r> {
     }
 
     fn take_checked(&mut self, id: ActionId, mut checked: Box<Checked>) {
-        let is_quiet = checked.warnings.is_empty();
         self.warn(std::mem::take(&mut checked.warnings));
         let key = checked.fingerprint.key;
         let mut checked_in = None;
         let (reasons, hit) = match &mut checked.verdict {
-            Verdict::FileSet => return self.fresh(id, &checked, &[], Duration::ZERO, is_quiet),
+            Verdict::FileSet => return self.fresh(id, &checked, &[], Duration::ZERO),
             Verdict::Fresh(record) => {
-                let Record { result, .. } = &**record;
-                let (outputs, saved) = (result.outputs.clone(), result.duration);
-                return self.fresh(id, &checked, &outputs, saved, is_quiet);
+                let record = record.clone();
+                return self.fresh(id, &checked, &record.result.outputs, record.result.duration);
             }
             Verdict::Skipped => return self.skip_unavailable(id, &checked),
             Verdict::Stale { reasons, hit } => (reasons.clone(), hit.take()),
@@ -550,25 +533,17 @@ impl<'a, 'r> Owner<'a, 'r> {
         self.checked.insert(id, checked);
     }
 
-    /// `is_quiet` where nothing else was told of it.
-    fn fresh(
-        &mut self,
-        id: ActionId,
-        checked: &Checked,
-        outputs: &[Output],
-        saved: Duration,
-        is_quiet: bool,
-    ) {
+    fn fresh(&mut self, id: ActionId, checked: &Checked, outputs: &[Output], saved: Duration) {
+        if checked.lack.is_some() {
+            // It depends on more than what it reads: on what is not here, and on what stands in for it.
+            self.fresh_alone = None;
+        }
         self.fresh_saved += saved;
         let told = Told { key: Some(checked.fingerprint.key), saved, ..Told::default() };
-        let remembered = find::remember(self.ground, id, &checked.discovered);
-        // What cannot run depends on more than what it reads: on what is not here, and on what stands in for it.
-        let is_plain = is_quiet && remembered.is_ok() && checked.lack.is_none();
-        self.warn(remembered.err().map(|error| error.to_string()).into_iter().collect());
-        self.succeed(id, checked, outputs, Status::Fresh, told);
-        if is_plain && let Some(state) = self.up_to_date.get(&id) {
-            self.fresh.insert(id, Some((Arc::clone(state), saved)));
+        if let Err(error) = find::remember(self.ground, id, &checked.discovered) {
+            self.warn(vec![error.to_string()]);
         }
+        self.succeed(id, checked, outputs, Status::Fresh, told);
     }
 
     fn take_restored(
@@ -661,6 +636,9 @@ impl<'a, 'r> Owner<'a, 'r> {
         told: Told,
     ) {
         let state = check::up_to_date(self.ground, id, outputs, checked);
+        if let Some(fresh_alone) = &mut self.fresh_alone {
+            fresh_alone.push((id, (Arc::clone(&state), told.saved)));
+        }
         self.up_to_date.insert(id, state);
         if matches!(status, Status::Restored { .. }) {
             self.states.release(&checked.fingerprint.key);
@@ -680,6 +658,9 @@ impl<'a, 'r> Owner<'a, 'r> {
 
     /// Counts and tells how an action came out.
     fn finish(&mut self, id: ActionId, status: Status, told: Told) {
+        if !matches!(status, Status::Fresh) {
+            self.fresh_alone = None;
+        }
         let action = &self.ground.project.graph[id];
         self.count(&status, told.saved);
         self.note(&action.name.to_string(), &status, &told);
@@ -748,6 +729,7 @@ impl<'a, 'r> Owner<'a, 'r> {
     fn warn(&mut self, messages: Vec<String>) {
         for message in messages {
             if self.warned.insert(message.clone()) {
+                self.fresh_alone = None;
                 (self.report)(Event::Warning { message });
             }
         }

@@ -1,7 +1,6 @@
 //! Lists what stands where an action's outputs are. Reads no file and follows no link.
 
 use super::{Present, Roots};
-use crate::content::{Content, Output};
 use crate::error::{Error, Result};
 use crate::ordered;
 use crate::path::{Base, OutputPath, RelPath};
@@ -106,22 +105,14 @@ fn is_open(path: &OutputPath, roots: &Roots) -> Result<bool> {
     Ok(true)
 }
 
-/// What a scan looks at that has found what is `recorded`: paths at which the stat counts, and directories on the way of which only that they are directories does.
+/// What a scan looks at: paths at which the stat counts, and directories on the way of which only that they are directories does.
 pub(super) fn looked_at(
     patterns: &[OutputPattern],
-    recorded: &[Output],
     roots: &Roots,
 ) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let scan = scan(patterns, roots)?;
     let (mut paths, mut ways) = (Vec::new(), Vec::new());
-    let literals = outermost(patterns);
-    // Below a file or a link there was nothing to be found: it need not be looked for once more.
-    let is_file = |literal: &&OutputPath| {
-        let place = recorded.binary_search_by(|output| output.path.cmp(literal)).ok();
-        let content = place.and_then(|place| recorded.get(place)).map(|output| &output.content);
-        matches!(content, Some(Content::File { .. } | Content::Link { .. }))
-    };
-    let scan = if literals.iter().all(is_file) { Scan::default() } else { scan(patterns, roots)? };
-    for literal in literals {
+    for literal in outermost(patterns) {
         paths.push(roots.path(literal));
         for (base, dir) in
             above(literal).filter(|(base, dir)| *base == Base::Out || !dir.is_empty())

@@ -19,7 +19,7 @@
 //! | `displaced/` | files that stood among the outputs and that no run of ours had made | when they are in the way |
 //! | `reproduce/` | what an action has left, while it runs once more | by `reproduce` and `build --verify` |
 //! | `turns-v1` | locks of builds that would run the same command, of which one does | never |
-//! | `untouched/QUESTION` | what builds looked at that found actions fresh | anew, by rename, by a build in which all is fresh or was proved, and that is not proved itself |
+//! | `untouched/QUESTION` | what a build looked at in which all was fresh | anew, by rename, by a build in which all is fresh and that is not proved |
 //! | `tmp/` | staging | emptied at the start of a build |
 
 pub mod history;

@@ -156,7 +156,7 @@ impl Tools {
         self.places.forget();
     }
 
-    /// Every lookup, and every path that an identity depends on besides. `None` where that is not all: a program was in one place and then in another, or a tool has to be asked in each build.
+    /// Every lookup, and every path that an identity depends on besides. `None` where that is not all: something was run, or a tool has to be asked in each build.
     pub(crate) fn looked_at(&self) -> Option<(Vec<Lookup>, Set<PathBuf>)> {
         let lookups = self.places.lookups()?;
         let consulted = self.consulted.lock().unwrap_or_else(PoisonError::into_inner);

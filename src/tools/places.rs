@@ -31,15 +31,8 @@ pub(super) struct Places(Mutex<Known>);
 struct Known {
     /// Rises whenever what is known may not be so any more.
     generation: u64,
-    places: HashMap<Place, Option<PathBuf>>,
-    /// What was known before something was run.
-    earlier: HashMap<Place, Option<PathBuf>>,
-    /// Whether a program was found in one place before something was run, and in another behind it.
-    has_moved: bool,
+    places: HashMap<(String, PathBuf, OsString), Option<PathBuf>>,
 }
-
-/// A name, the directory that it was asked for in, and the search path.
-type Place = (String, PathBuf, OsString);
 
 impl Places {
     /// As [`find`].
@@ -61,11 +54,9 @@ impl Places {
         drop(known);
         let found = find(name, dir, env);
         let mut known = self.lock();
-        let place = found.as_ref().ok().cloned();
         // What was found before something was run is not filed behind it.
-        match known.generation == generation {
-            true => drop(known.places.insert(key, place)),
-            false => known.put_aside_one(key, place),
+        if known.generation == generation {
+            known.places.insert(key, found.as_ref().ok().cloned());
         }
         found
     }
@@ -74,42 +65,29 @@ impl Places {
     pub(super) fn forget(&self) {
         let mut known = self.lock();
         known.generation += 1;
-        known.put_aside();
+        known.places.clear();
     }
 
-    /// Everything that was looked for. `None` if it was not always in one place, or cannot be told.
+    /// Everything that was looked for. `None` if something was forgotten, or cannot be told.
     pub(super) fn lookups(&self) -> Option<Vec<Lookup>> {
-        let mut known = self.lock();
-        known.put_aside();
-        let lookup = |((name, dir, path), found): (&Place, &Option<PathBuf>)| {
-            Some(Lookup {
-                name: name.clone(),
-                dir: dir.clone(),
-                path: path.to_str()?.to_owned(),
-                real: found.as_ref().and_then(|found| found.canonicalize().ok()),
-                found: found.clone(),
-            })
-        };
-        let mut lookups: Vec<_> = known.earlier.iter().map(lookup).collect::<Option<_>>()?;
+        let known = self.lock();
+        let lookup =
+            |((name, dir, path), found): (&(String, PathBuf, OsString), &Option<PathBuf>)| {
+                Some(Lookup {
+                    name: name.clone(),
+                    dir: dir.clone(),
+                    path: path.to_str()?.to_owned(),
+                    real: found.as_ref().and_then(|found| found.canonicalize().ok()),
+                    found: found.clone(),
+                })
+            };
+        let mut lookups: Vec<_> = known.places.iter().map(lookup).collect::<Option<_>>()?;
         lookups.sort();
-        (!known.has_moved).then_some(lookups)
+        (known.generation == 0).then_some(lookups)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Known {
-    fn put_aside(&mut self) {
-        for (place, found) in std::mem::take(&mut self.places) {
-            self.put_aside_one(place, found);
-        }
-    }
-
-    fn put_aside_one(&mut self, place: Place, found: Option<PathBuf>) {
-        let earlier = self.earlier.entry(place).or_insert_with(|| found.clone());
-        self.has_moved |= *earlier != found;
     }
 }
 

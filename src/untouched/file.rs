@@ -21,7 +21,6 @@ use crate::step::StepName;
 use crate::tools::Lookup;
 use std::cmp::Reverse;
 use std::fmt::Write as _;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,36 +30,8 @@ const HASH: usize = 32;
 /// Kinds by their number. Of anything else nothing is proved.
 const KINDS: [Kind; 3] = [Kind::File, Kind::Directory, Kind::Link];
 
-/// A proof as it was read.
-#[derive(Clone, Debug)]
-pub(crate) struct Filed {
-    pub(crate) proof: Proof,
-    bytes: Vec<u8>,
-    /// Where in them the groups are.
-    groups: Range<usize>,
-}
-
-impl Filed {
-    /// What it was seen by.
-    pub(crate) fn groups(&self) -> Option<Vec<Group<'_>>> {
-        let mut rest = self.bytes.get(self.groups.clone())?;
-        let mut groups = Vec::new();
-        while !rest.is_empty() {
-            let directory = std::str::from_utf8(part(&mut rest)?).ok()?;
-            let count = length(&mut rest)?;
-            groups.push(Group { directory, count, children: part(&mut rest)? });
-        }
-        Some(groups)
-    }
-
-    /// Whether these bytes are its own.
-    pub(super) fn is(&self, bytes: &[u8]) -> bool {
-        self.bytes == bytes
-    }
-}
-
-/// The bytes of a proof that was seen by `sights`, and by what stands in `groups`; `None` where something cannot be written: a path that is not UTF-8, a time out of all reason.
-pub(super) fn write(proof: &Proof, sights: &[Sight], groups: &[Group<'_>]) -> Option<Vec<u8>> {
+/// The bytes of a proof that was seen by `sights`; `None` where something cannot be written: a path that is not UTF-8, a time out of all reason.
+pub(super) fn write(proof: &Proof, sights: &[Sight]) -> Option<Vec<u8>> {
     let mut bytes = MAGIC.to_vec();
     *bytes.last_mut()? = u8::try_from(format::UNTOUCHED).ok()?;
     let text = text(proof)?;
@@ -72,33 +43,25 @@ pub(super) fn write(proof: &Proof, sights: &[Sight], groups: &[Group<'_>]) -> Op
         children.push((directory, (name, sight)));
     }
     // What was changed last is likely to be changed next: to look there first finds out soonest that something was.
-    let mut seen: Vec<_> = Map::grouped(children).into_iter().collect();
+    let mut groups: Vec<_> = Map::grouped(children).into_iter().collect();
     let youngest = |children: &[(&str, &Sight)]| {
         let stats = children.iter().filter_map(|(_, sight)| sight.stat.as_ref());
         stats.filter(|stat| stat.kind != Kind::Directory).map(|stat| stat.ctime_ns).max()
     };
-    seen.sort_by_cached_key(|(_, children)| Reverse(youngest(children)));
-    for (directory, children) in seen {
+    groups.sort_by_cached_key(|(_, children)| Reverse(youngest(children)));
+    for (directory, children) in groups {
+        add_length(&mut bytes, directory.len())?;
+        bytes.extend_from_slice(directory.as_bytes());
+        add_length(&mut bytes, children.len())?;
         let mut inner = Vec::new();
-        for (name, sight) in &children {
+        for (name, sight) in children {
             add_child(&mut inner, name, sight)?;
         }
-        add_group(&mut bytes, Group { directory, count: children.len(), children: &inner })?;
-    }
-    for group in groups {
-        add_group(&mut bytes, *group)?;
+        add_length(&mut bytes, inner.len())?;
+        bytes.extend_from_slice(&inner);
     }
     bytes.extend_from_slice(Hash::of(&bytes).as_bytes());
     Some(bytes)
-}
-
-fn add_group(bytes: &mut Vec<u8>, group: Group<'_>) -> Option<()> {
-    add_length(bytes, group.directory.len())?;
-    bytes.extend_from_slice(group.directory.as_bytes());
-    add_length(bytes, group.count)?;
-    add_length(bytes, group.children.len())?;
-    bytes.extend_from_slice(group.children);
-    Some(())
 }
 
 /// A path as its directory and its name in it.
@@ -134,7 +97,6 @@ fn add_child(bytes: &mut Vec<u8>, name: &str, sight: &Sight) -> Option<()> {
 
 fn text(proof: &Proof) -> Option<String> {
     let mut text = format!("question {}\n", proof.question);
-    text.push_str(if proof.is_whole { "whole\n" } else { "open\n" });
     for path in &proof.hidden {
         text.push_str("hidden");
         canon::quote(&mut text, path.as_str());
@@ -182,8 +144,8 @@ fn push_or_dash(text: &mut String, value: Option<&impl std::fmt::Display>) {
     }
 }
 
-/// Reads what [`write()`] wrote. `None` for anything else.
-pub(super) fn parse(bytes: Vec<u8>) -> Option<Filed> {
+/// Reads what [`write`] wrote: the proof, and what was seen, group by group. `None` for anything else.
+pub(super) fn parse(bytes: &[u8]) -> Option<(Proof, Vec<Group<'_>>)> {
     let (body, hash) = bytes.split_at_checked(bytes.len().checked_sub(HASH)?)?;
     let version = u8::try_from(format::UNTOUCHED).ok()?;
     let (magic, rest) = body.split_first_chunk::<{ MAGIC.len() }>()?;
@@ -192,9 +154,14 @@ pub(super) fn parse(bytes: Vec<u8>) -> Option<Filed> {
         return None;
     }
     let mut rest = rest;
-    let proof = parse_text(std::str::from_utf8(part(&mut rest)?).ok()?)?;
-    let groups = body.len() - rest.len()..body.len();
-    Some(Filed { proof, bytes, groups })
+    let text = std::str::from_utf8(part(&mut rest)?).ok()?;
+    let mut groups = Vec::new();
+    while !rest.is_empty() {
+        let directory = std::str::from_utf8(part(&mut rest)?).ok()?;
+        let count = length(&mut rest)?;
+        groups.push(Group { directory, count, children: part(&mut rest)? });
+    }
+    Some((parse_text(text)?, groups))
 }
 
 fn length(bytes: &mut &[u8]) -> Option<usize> {
@@ -213,14 +180,8 @@ fn part<'b>(bytes: &mut &'b [u8]) -> Option<&'b [u8]> {
 fn parse_text(text: &str) -> Option<Proof> {
     let mut lines = text.lines();
     let question = Hash::parse(lines.next()?.strip_prefix("question ")?)?;
-    let is_whole = match lines.next()? {
-        "whole" => true,
-        "open" => false,
-        _ => return None,
-    };
     let mut proof = Proof {
         question,
-        is_whole,
         actions: Vec::new(),
         hidden: Vec::new(),
         variables: Vec::new(),
@@ -379,7 +340,6 @@ mod tests {
         };
         let proof = Proof {
             question: Hash::of(b"question"),
-            is_whole: false,
             actions: vec![fresh, files],
             hidden: vec![RelPath::new("target").unwrap()],
             variables: vec![("TERM".to_owned(), None), ("PWD".to_owned(), Some(Hash::of(b"/")))],
@@ -398,13 +358,20 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let (proof, sights) = some();
-        // What was read of one is written into the next as it stands.
-        let first = parse(write(&proof, &sights[..3], &[]).unwrap()).unwrap();
-        let groups = first.groups().unwrap();
-        let read = parse(write(&proof, &sights[3..], &groups).unwrap()).unwrap();
-        assert_eq!(read.proof, proof);
-        let groups = read.groups().unwrap();
-        let mut seen: Vec<_> = groups.iter().flat_map(|group| group.sights().unwrap()).collect();
+        let bytes = write(&proof, &sights).unwrap();
+        let (read, groups) = parse(&bytes).unwrap();
+        assert_eq!(read, proof);
+        let mut seen = Vec::new();
+        for group in &groups {
+            let mut children = Children::new(group);
+            for child in children.by_ref() {
+                let directory = Path::new(group.directory);
+                let path =
+                    if child.name == "." { directory.into() } else { directory.join(child.name) };
+                seen.push(Sight { path, what: child.what, stat: child.stat });
+            }
+            assert!(children.is_whole());
+        }
         seen.sort_by(|a, b| (&a.path, a.what).cmp(&(&b.path, b.what)));
         let mut sights = sights;
         sights.sort_by(|a, b| (&a.path, a.what).cmp(&(&b.path, b.what)));
@@ -415,26 +382,28 @@ mod tests {
         #[test]
         fn damaged_bytes_are_no_proof(at in 0.0..1.0_f64, flip in 1..=255_u8, keep in 0.0..1.0_f64) {
             let (proof, sights) = some();
-            let mut bytes = write(&proof, &sights, &[]).unwrap();
+            let mut bytes = write(&proof, &sights).unwrap();
             let cut = (bytes.len() as f64 * keep) as usize;
-            prop_assert!(parse(bytes[..cut].to_vec()).is_none());
+            prop_assert!(parse(&bytes[..cut]).is_none());
             let at = (bytes.len() as f64 * at) as usize;
             bytes[at] ^= flip;
-            prop_assert!(parse(bytes).is_none());
+            prop_assert!(parse(&bytes).is_none());
         }
 
         /// Whoever can write the file can write a hash as well.
         #[test]
         fn no_bytes_make_the_reader_panic(middle in proptest::collection::vec(any::<u8>(), 0..200), group in proptest::collection::vec(any::<u8>(), 0..60)) {
-            for text in [&middle[..], b"question x\nopen\n"] {
+            for text in [&middle[..], b"question x\n"] {
                 let mut bytes = MAGIC.to_vec();
                 add_length(&mut bytes, text.len()).unwrap();
                 bytes.extend_from_slice(text);
                 bytes.extend_from_slice(&middle);
                 bytes.extend_from_slice(Hash::of(&bytes).as_bytes());
-                let _ = parse(bytes).map(|filed| filed.groups().map(drop));
+                let _ = parse(&bytes);
             }
-            let _ = Group { directory: "/", count: 5, children: &group }.sights();
+            let mut children = Children::new(&Group { directory: "/", count: 5, children: &group });
+            children.by_ref().for_each(drop);
+            let _ = children.is_whole();
         }
     }
 }

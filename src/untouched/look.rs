@@ -2,7 +2,6 @@
 
 use crate::index::is_settled;
 use crate::stat::{Kind, Stat};
-use std::ffi::OsStr;
 use std::io;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -18,8 +17,6 @@ pub(crate) enum What {
     Entry,
     /// The stat of what it leads to; or that it leads to nothing.
     Pointee,
-    /// The same, of a directory that was listed for patterns, or would have been if it were there.
-    Listing,
     /// That it leads to a directory.
     Directory,
     /// That it is a directory, and no link to one.
@@ -35,16 +32,16 @@ pub(crate) struct Sight {
 }
 
 impl What {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Entry, Self::Pointee, Self::Listing, Self::Directory, Self::OwnDirectory];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Entry, Self::Pointee, Self::Directory, Self::OwnDirectory];
 
     fn follows(self) -> bool {
-        matches!(self, Self::Pointee | Self::Listing | Self::Directory)
+        matches!(self, Self::Pointee | Self::Directory)
     }
 
     /// Whether its stat counts, and not only its kind.
     pub(super) fn is_exact(self) -> bool {
-        matches!(self, Self::Entry | Self::Pointee | Self::Listing)
+        matches!(self, Self::Entry | Self::Pointee)
     }
 
     /// Whether a path that has the stat `now` is as it was when it had `then`.
@@ -57,28 +54,12 @@ impl What {
 }
 
 /// Children of one directory, to be looked at together.
-#[derive(Clone, Copy, Debug)]
 pub(crate) struct Group<'p> {
     pub(crate) directory: &'p str,
     /// How many.
     pub(crate) count: usize,
     /// They, in the form of the file.
     pub(crate) children: &'p [u8],
-}
-
-impl Group<'_> {
-    /// What was seen of each child. `None` where that cannot be read.
-    pub(crate) fn sights(&self) -> Option<Vec<Sight>> {
-        let directory = Path::new(self.directory);
-        let mut children = super::file::Children::new(self);
-        let sights = children.by_ref().map(|child| Sight {
-            path: if child.name == "." { directory.into() } else { directory.join(child.name) },
-            what: child.what,
-            stat: child.stat,
-        });
-        let sights = sights.collect();
-        children.is_whole().then_some(sights)
-    }
 }
 
 /// From how many children on a directory is opened to look at them: to open and close it costs as much as a few whole paths do.
@@ -110,20 +91,11 @@ pub(crate) fn look(mut paths: Vec<(PathBuf, What)>) -> Option<Vec<Sight>> {
     Some(seen.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
-/// Whether what was seen `then` is so now. `None` where something cannot be looked at.
-pub(crate) fn are_as_they_were(mut then: Vec<Sight>) -> Option<bool> {
-    then.sort_unstable_by(|a, b| place(a).cmp(&place(b)));
-    then.dedup();
-    let now = look(then.iter().map(|sight| (sight.path.clone(), sight.what)).collect())?;
-    Some(now == then)
-}
-
-fn place(sight: &Sight) -> (&OsStr, What) {
-    (sight.path.as_os_str(), sight.what)
-}
-
 /// All of both, each path once; `None` where they have seen something differently.
 pub(super) fn joined(mut sights: Vec<Sight>, more: Vec<Sight>) -> Option<Vec<Sight>> {
+    fn place(sight: &Sight) -> (&std::ffi::OsStr, What) {
+        (sight.path.as_os_str(), sight.what)
+    }
     sights.extend(more);
     sights.sort_unstable_by(|a, b| place(a).cmp(&place(b)));
     sights.dedup();
@@ -147,20 +119,11 @@ pub(super) fn is_long_gone(path: &Path, time: SystemTime) -> bool {
     above.is_some_and(|stat| is_settled(&stat, time))
 }
 
-/// How many edited files and directories are told apart from many.
+/// How many edited files are told apart from many.
 const FEW: usize = 64;
 
-/// What is not as it was.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Edit {
-    /// Of a file: it is another one, or has other times.
-    File,
-    /// Of a directory that was listed: it has other times, since something came or went.
-    Listing,
-}
-
-/// The children of `groups` that are not as they were, if these are a few files and directories. `None` where there is more to it.
-pub(super) fn edited(groups: &[Group<'_>]) -> Option<Vec<(PathBuf, Edit)>> {
+/// The children of `groups` that are not as they were, if these are a few files, each another file or with other times than then. `None` where there is more to it.
+pub(super) fn edited(groups: &[Group<'_>]) -> Option<Vec<PathBuf>> {
     let (next, is_more) = (AtomicUsize::new(0), AtomicBool::new(false));
     let edited = Mutex::new(Vec::new());
     let work = || {
@@ -196,8 +159,8 @@ fn threads(paths: usize) -> usize {
     }
 }
 
-/// Adds what was edited in a group to `edited`; `None` where there is more to it.
-fn edited_in(group: &Group<'_>, edited: &mut Vec<(PathBuf, Edit)>) -> Option<()> {
+/// Adds the edited files of a group to `edited`; `None` where there is more to it.
+fn edited_in(group: &Group<'_>, edited: &mut Vec<PathBuf>) -> Option<()> {
     let folder = Folder::open(group.directory, group.count >= WORTH_OPENING).ok()?;
     let mut children = super::file::Children::new(group);
     for child in children.by_ref() {
@@ -205,16 +168,11 @@ fn edited_in(group: &Group<'_>, edited: &mut Vec<(PathBuf, Edit)>) -> Option<()>
         if child.what.is_same(child.stat.as_ref(), now.as_ref()) {
             continue;
         }
-        let (then, now) = (child.stat?, now?);
-        let is_same_one = (then.device, then.inode, then.mode) == (now.device, now.inode, now.mode);
-        let edit = match (child.what, then.kind, now.kind) {
-            (What::Entry, Kind::File, Kind::File) => Edit::File,
-            (What::Listing, Kind::Directory, Kind::Directory) if is_same_one => Edit::Listing,
-            _ => return None,
-        };
-        let directory = Path::new(group.directory);
-        let path = if child.name == "." { directory.into() } else { directory.join(child.name) };
-        edited.push((path, edit));
+        let is_file = |stat: Option<&Stat>| stat.is_some_and(|stat| stat.kind == Kind::File);
+        if child.what != What::Entry || !is_file(child.stat.as_ref()) || !is_file(now.as_ref()) {
+            return None;
+        }
+        edited.push(Path::new(group.directory).join(child.name));
     }
     children.is_whole().then_some(())
 }

@@ -119,64 +119,6 @@ fn one_changed_file_is_the_only_one_that_is_read() {
     assert!(held.iter().all(|line| line.contains("/a/input")), "{held:#?}");
 }
 
-/// A step that runs leaves nothing to be seen by of itself; of all others it is still known what they were seen by.
-#[test]
-fn of_edit_after_edit_each_opens_its_file_only_and_checks_no_other_step() {
-    let reads = |name: &str, output: &str, more: &str| {
-        let script = format!("cat {name}/* > {output}");
-        let keys = format!("inputs = [\"{name}/**\"]\noutputs = [\"{output}\"]\n{more}");
-        step(name, &script, &keys)
-    };
-    let p = project(
-        &[
-            reads("a", "{out}/x", ""),
-            reads("b", "{out}/x", ""),
-            reads("c", "made/c/x", "needs = [\"b\"]"),
-            reads("d", "made/d/x", ""),
-            // A check is looked for in any case: what it exports are the files that it reads.
-            step("e", "true", "inputs = [\"e/**\"]\noutputs = []\nneeds = [\"b\"]"),
-        ]
-        .concat(),
-    );
-    for dir in ["a", "b", "c", "d", "e"] {
-        for n in 0..10 {
-            p.write(&format!("{dir}/input{n}"), format!("{n}"));
-        }
-    }
-    for _ in 0..2 {
-        settle();
-        p.granular("build").success();
-    }
-    p.ran();
-    let root = p.root().to_string_lossy().into_owned();
-    for (round, step) in ["a", "a", "d", "a", "a", "d", "d"].into_iter().enumerate() {
-        p.write(&format!("{step}/input3"), format!("round {round}"));
-        settle();
-        let (opened, _) = without_held(&calls(&p, "open,openat,openat2,fcntl"));
-        assert_eq!(p.ran(), [step], "{round}");
-        // What is only looked at is opened with `O_PATH`, if at all.
-        let opened = opened.iter().filter(|line| !line.contains("O_PATH"));
-        let opened: Vec<_> = opened
-            .filter_map(|line| Some(line.split('"').nth(1)?.replace(&root, "")))
-            .filter(|path| !path.contains("/fingerprints/"))
-            .collect();
-        // The step's own command opens them by other paths.
-        let read: Vec<_> = opened.iter().filter(|path| path.contains("/input")).collect();
-        let read: Vec<_> = read.into_iter().filter(|path| path.starts_with('/')).collect();
-        assert_eq!(read, [&format!("/{step}/input3")], "{round}");
-        for other in ["b", "c"] {
-            let is_its = |path: &&String| path.split('/').any(|part| part == other);
-            assert_eq!(opened.iter().find(is_its), None, "{round}");
-        }
-        let manifests = opened.iter().filter(|path| path.ends_with("Cargo.toml")).count();
-        assert_eq!(manifests, 1, "{round}");
-    }
-    settle();
-    p.granular("build").success();
-    settle();
-    assert_eq!(calls(&p, "getdents64"), [""; 0], "and what was open is proved again");
-}
-
 /// The calls without those that hold a file, and the openings among these. Each file is taken hold of once, in three calls.
 fn without_held(calls: &[String]) -> (Vec<String>, Vec<String>) {
     let (mut others, mut held) = (Vec::<String>::new(), Vec::new());

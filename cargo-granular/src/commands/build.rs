@@ -30,7 +30,7 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     let stop = Stop::default();
     let (format, command) = (asked.format.message_format, if tests { "test" } else { "build" });
     let question = question(session, &found, asked, tests, began)?;
-    let mut proved = None;
+    let mut edited = None;
     if let Some(question) = question.as_ref().filter(|_| found.known.is_remembered()) {
         let workspace = &found.known.workspace;
         let mut reporters = Reporters::of_a_build(session, format, &stop, command, None, None);
@@ -40,7 +40,7 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
                 reporters.summary(&summary);
                 return Ok(Exit::of(&summary));
             }
-            Some(Answer::Partly(rest)) => proved = Some(rest),
+            Some(Answer::Edited(files)) => edited = Some(files),
             None => {}
         }
     }
@@ -86,7 +86,7 @@ pub(super) fn run(session: &Session, asked: &BringUp, tests: bool) -> Result<Exi
     listen(&stop)?;
     let (keep_going, force, strict) = (asked.keep_going, asked.force, asked.strict);
     let question = question.filter(|_| cache.as_ref().is_none_or(|cache| !cache.is_exposed));
-    let options = Options { keep_going, force, strict, question, proved };
+    let options = Options { keep_going, force, strict, question, edited };
     let project = Some(&opened.project);
     let origins = cache.as_ref().map(Origins::new);
     let mut reporters =

@@ -285,7 +285,6 @@ impl Sweep<'_> {
             "workspace-v2",
             "workspace-v2.new",
             "turns-v1",
-            "untouched",
         ];
         let strange: Vec<_> = state
             .iter()
