@@ -238,11 +238,12 @@ fn without(
     let WayOut { fingerprint, verdict, read } =
         unavailable::way_out(ground, id, &known, &lack, way, &mut warnings)?;
     let (set, plain, reads) = match read {
-        Some(Read { set, reads, plain }) => (Some(set), Some(plain), reads),
-        None => (None, None, declared.clone()),
+        Some(Read { set, reads, plain: print }) => {
+            (Some(set), Some(Box::new(Plain { found: declared.found, print })), reads)
+        }
+        None => (None, None, declared),
     };
     let Reads { found, inputs, outside } = reads;
-    let plain = plain.map(|print| Box::new(Plain { found: declared.found, print }));
     let now = Memory { go: None, set };
     Ok(Checked {
         fingerprint,

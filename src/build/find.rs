@@ -69,7 +69,6 @@ pub(crate) struct Discovered {
 }
 
 /// What an action reads with a set of found files.
-#[derive(Clone)]
 pub(crate) struct Reads {
     pub(crate) found: FoundInputs,
     pub(crate) inputs: Vec<Input>,

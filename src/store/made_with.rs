@@ -2,7 +2,7 @@
 //!
 //! # The text
 //!
-//! Lines of [`crate::canon`]: the header `granular-made-with 1`, `for KEY` with the key of a fingerprint without its tools, for each result
+//! Lines of [`crate::canon`]: the header `granular-made-with 1`, `for KEY` with the key of a fingerprint without its tools (and without what dependency files named), for each result
 //! `made KEY` followed by the lines on tools of its fingerprint, the newest first, and last `end HASH` with the hash of all before it.
 //! What is said here is never believed: whoever asks makes the fingerprint from it and sees whether it has the key.
 

@@ -253,6 +253,7 @@ impl Board {
             Some(writing) => ("Sharing", format!(" with {}", writing.host)),
             None => ("Building", self.arrived()),
         };
+        let hint = wording::one_line(&hint);
         format!("{word}{doing:>12}{word:#} [{bar:WIDTH$}] {done}/{all}{hint}")
     }
 }

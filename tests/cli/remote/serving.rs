@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// A program that is served by, and the port at which it answers.
+/// A program that serves, and the port at which it answers.
 pub(super) struct Serving {
     pub(super) child: Child,
     pub(super) port: u16,
